@@ -1,0 +1,1 @@
+"""Runnable set-ups: real models, real traffic."""

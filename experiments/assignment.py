@@ -1,0 +1,58 @@
+"""Sticky assignment: (salt, unit) -> bucket -> variant and propensity. Pure.
+
+The bucket is an integer 0..9999 (a basis point), so that shares are exact and a rising split only ever moves units
+from control to treatment. The hash is keyed BLAKE2b: uniform, fast, and with a salt per experiment, so that two
+experiments assign independently (sharing a salt would correlate them).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from experiments.model import CONTROL, TREATMENT
+
+BUCKETS = 10_000
+
+
+class Unit(NamedTuple):
+    """A randomised unit as it is stored: a keyed hash in place of the user's own id, and its bucket."""
+
+    key: str
+    """32 hexadecimal digits."""
+    bucket: int
+    """Basis point 0..9999."""
+
+
+class Assignment(NamedTuple):
+    """Which variant a unit gets, and with which probability it got that one."""
+
+    variant: str
+    propensity: float
+
+
+def unit_of(salt: str, unit_id: bytes) -> Unit:
+    """Hash a unit's id with the experiment's salt.
+
+    Args:
+        salt: The experiment's salt; at most 64 bytes of it count, which BLAKE2b takes as its key.
+        unit_id: The raw id, for example the value of `x-user-id`.
+
+    >>> unit_of("support-int4", b"user-1").bucket
+    1661
+    """
+    digest = blake2b(unit_id, digest_size=24, key=salt.encode()[:64]).digest()
+    return Unit(digest[8:].hex(), int.from_bytes(digest[:8]) % BUCKETS)
+
+
+def assign(bucket: int, split_basis_points: int) -> Assignment:
+    """Assign a bucket: the first `split_basis_points` of the 10,000 buckets are the treatment's.
+
+    >>> assign(999, 1000)
+    Assignment(variant='treatment', propensity=0.1)
+    >>> assign(1000, 1000)
+    Assignment(variant='control', propensity=0.9)
+    """
+    if bucket < split_basis_points:
+        return Assignment(TREATMENT, split_basis_points / BUCKETS)
+    return Assignment(CONTROL, 1 - split_basis_points / BUCKETS)

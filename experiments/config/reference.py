@@ -1,0 +1,103 @@
+"""The configuration reference, generated from the records: `python -m experiments.config.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from experiments.config import records
+
+_TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("[router]", records.RouterSettings),
+    ("[backends.NAME]", records.Backend),
+    ("price = { ... } of a backend", records.Price),
+    ("[experiments.NAME]", records.Experiment),
+    ("match = { ... } of an experiment", records.Match),
+    ("[experiments.NAME.guardrails]: NAME = { ... }", records.Guardrail),
+    ("[experiments.NAME.goals]: NAME = { ... }", records.Goal),
+    ("[experiments.NAME.monitors]: NAME = { ... }", records.Monitor),
+    ("[experiments.NAME.policy]", records.Policy),
+)
+_HEAD = """# Configuration reference
+
+Generated from the code by `make docs`; a test fails when it is out of date. Unknown keys are errors. Keys of `[router]`
+can be overridden by the environment: `TOUCHSTONE_ROUTER_LISTEN`, `TOUCHSTONE_ROUTER_WORKERS`, ... Paths are relative to
+the file. `touchstone check --config FILE` finds every error of a file at once.
+"""
+_SPELLINGS = {
+    "urls": 'text `url = "..."`, or list `urls = [...]`',
+    "unit": '`"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"` or `"request"`',
+    "slices": 'list of `"header:NAME"`, `"cookie:NAME"` or `"body:path.to.field"`',
+    "ramp": "list of numbers in percent",
+    "protected_slices": "list of slice attributes",
+    "headers": "table of texts",
+    "better_by": 'text such as `"30%"`, or a number from 0 to 1',
+    "price": "table, see below",
+    "match": "table, see below",
+    "journal": "path",
+    "golden": "path",
+}
+_DEFAULTS = {"ramp": "`[split_percent]`", "salt": "the experiment's name", "unit": "`request`"}
+_TABLE_KEYS = {"guardrails", "goals", "monitors", "policy", "name"}
+
+
+def reference() -> str:
+    """Return the whole page in Markdown."""
+    return _HEAD + "".join(_section(title, record) for title, record in _TABLES)
+
+
+def _section(title: str, record: type[BaseModel]) -> str:
+    described = " ".join((record.__doc__ or "").split())
+    rows = "".join(_row(name, field) for name, field in record.model_fields.items() if name not in _TABLE_KEYS)
+    return f"\n## `{title}`\n\n{described}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    meaning = " ".join((field.description or "").split())
+    return f"| `{name}` | {_value(name, field)} | {_default(name, field)} | {meaning} |\n"
+
+
+def _value(name: str, field: FieldInfo) -> str:
+    if name in _SPELLINGS:
+        return _SPELLINGS[name]
+    words = "|".join(_words(field.annotation))
+    limits = ", ".join(_limits(field.metadata))
+    return (words + (f", {limits}" if limits else "")).replace("|", " or ")
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    if annotation in names:
+        yield names[annotation]
+    elif getattr(annotation, "__origin__", None) is not None and str(annotation).startswith("typing.Literal"):
+        yield from (f'`"{word}"`' for word in annotation.__args__)
+    else:
+        for argument in getattr(annotation, "__args__", ()):
+            if argument is not type(None):
+                yield from _words(argument)
+
+
+def _limits(metadata: list[Any]) -> Iterator[str]:
+    for item in metadata:
+        for name, word in (("gt", "above"), ("ge", "from"), ("lt", "below"), ("le", "up to")):
+            limit = getattr(item, name, None)
+            if limit is not None:
+                yield f"{word} {limit:g}"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name in _DEFAULTS:
+        return _DEFAULTS[name]
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default in (None, (), "", {}):
+        return "none"
+    return f"`{field.default}`".lower() if isinstance(field.default, bool) else f"`{field.default}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,186 @@
+"""The loop that closes: record, score, evaluate, decide, transition. One `tick(now)` does each once.
+
+The controller alone writes decisions. A tick is a row of transactions, each complete in itself, so it may be killed
+between any two; on the next start every look of the epoch is folded again from the stored rows, which also proves that
+what is stored explains what was decided.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from experiments.config import Config, Experiment, config_hash
+from experiments.decision import Progress, decide
+from experiments.evaluation import Evaluator
+from experiments.evidence import Decision
+from experiments.explain import action_word, sentence
+from experiments.lifecycle import start, step
+from experiments.model import Phase, Route
+from experiments.recorder import Recorder
+from experiments.replay import refold, rows_between
+from experiments.scoring import score_pending, scorers_of
+from experiments.store import Epoch, Look, RouteState, Store, Transition, Watermarks
+
+_log = structlog.get_logger(__name__)
+
+
+class Controller:
+    """Carries the configured experiments through.
+
+    Args:
+        config: What to run.
+        store: Migrated.
+        recorder: Reads the journal that the proxies write.
+    """
+
+    def __init__(self, config: Config, store: Store, recorder: Recorder) -> None:
+        self._config = config
+        self._store = store
+        self._recorder = recorder
+        self._scorers = scorers_of(config)
+        self._evaluators: dict[str, Evaluator] = {}
+        self._seen: dict[str, Watermarks] = {}
+        self._last_look = float("-inf")
+
+    def start(self, now: float) -> None:
+        """Bring the schema up to date, begin new experiments and epochs, and take up those that were running."""
+        self._store.migrate()
+        for experiment in self._config.experiments.values():
+            digest = config_hash(experiment, self._config.backends)
+            epoch = self._store.latest_epoch(experiment.name)
+            if epoch is None or epoch.config_hash != digest:
+                epoch = self._begin_epoch(experiment, digest, epoch, now)
+            self._take_up(experiment, epoch.number)
+
+    def _begin_epoch(self, experiment: Experiment, digest: str, previous: Epoch | None, now: float) -> Epoch:
+        number = previous.number + 1 if previous else 1
+        epoch = Epoch(
+            experiment=experiment.name,
+            number=number,
+            config_hash=digest,
+            config=experiment.model_dump(mode="json"),
+            started_at=now,
+        )
+        route = start(experiment, number)
+        transition = Transition(
+            experiment=experiment.name,
+            epoch=number,
+            look=None,
+            at=now,
+            actor="config",
+            from_phase=Phase.DRAFT,
+            to_phase=route.phase,
+            from_stage=0,
+            to_stage=0,
+            split_basis_points=route.split_basis_points,
+            reason="first epoch" if previous is None else "the configuration changed: nothing of before counts",
+        )
+        self._store.begin_epoch(epoch, RouteState(route=route, epoch_started_at=now, stage_started_at=now), transition)
+        _log.info("epoch_started", experiment=experiment.name, epoch=number, split_percent=experiment.ramp[0])
+        return epoch
+
+    def _take_up(self, experiment: Experiment, epoch: int) -> None:
+        evaluator = Evaluator(experiment, epoch)
+        self._seen[experiment.name] = refold(self._store, evaluator)
+        self._evaluators[experiment.name] = evaluator
+
+    def tick(self, now: float) -> list[Decision]:
+        """Do everything that is due; returns the decisions of the looks that were taken."""
+        self._recorder.record()
+        score_pending(self._store, self._scorers)
+        if now - self._last_look < self._config.router.look_interval_s:
+            return []
+        self._last_look = now
+        return [decision for name in self._evaluators if (decision := self._look(name, now)) is not None]
+
+    def _look(self, name: str, now: float) -> Decision | None:
+        state = self._store.route_states()[name]
+        if not _is_watched(state.route):
+            return None
+        experiment, evaluator = self._config.experiments[name], self._evaluators[name]
+        seen, upto = self._seen[name], self._store.watermarks()
+        evidence = evaluator.look(
+            now, state.route.stage, state.route.phase, *rows_between(self._store, evaluator, seen, upto)
+        )
+        self._seen[name] = upto
+        progress = Progress(state.route.stage, now - state.epoch_started_at, now - state.stage_started_at)
+        decision = decide(evidence, experiment, progress)
+        look = Look(
+            experiment=name,
+            epoch=evaluator.epoch,
+            number=evidence.look,
+            at=now,
+            stage=state.route.stage,
+            exchange_seq=upto.exchange,
+            outcome_seq=upto.outcome,
+            feedback_seq=upto.feedback,
+            evidence=evidence,
+            decision=decision,
+            state=evaluator.ledger.snapshot(),
+        )
+        self._save(experiment, state, look)
+        return decision
+
+    def _save(self, experiment: Experiment, state: RouteState, look: Look) -> None:
+        after = step(experiment, state.route, look.decision)
+        if after is None:
+            self._store.save_look(look)
+            return
+        transition = _transition(state.route, after, look)
+        moved = RouteState(route=after, epoch_started_at=state.epoch_started_at, stage_started_at=look.at)
+        self._store.save_look(look, transition, moved)
+        _log.warning(
+            action_word(look.decision.action).replace(" ", "_"),
+            experiment=experiment.name,
+            split_percent=after.split_basis_points / 100,
+            reason=transition.reason,
+        )
+
+    def run(self, stop: Any, interval_s: float = 0.5) -> None:
+        """Tick until `stop` (a `threading.Event`) is set. What fails is logged and tried again at the next tick."""
+        started, trouble = False, ""
+        while not stop.is_set():
+            try:
+                if not started:
+                    self.start(time.time())
+                    started = True
+                self.tick(time.time())
+                trouble = ""
+            except Exception as error:  # noqa: BLE001  # the store may be away for minutes; the loop goes on
+                trouble = _note_trouble(error, trouble)
+            stop.wait(interval_s)
+        if started:
+            # What the proxies wrote until their end.
+            self._recorder.record()
+
+
+def _is_watched(route: Route) -> bool:
+    """Whether looks are taken: while it runs, and after a rollback for as long as requests are mirrored."""
+    return route.phase is Phase.RUNNING or (route.phase is Phase.ROLLED_BACK and route.mirror_basis_points > 0)
+
+
+def _note_trouble(error: Exception, before: str) -> str:
+    """Log a failing tick, with its traceback once an episode."""
+    trouble = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    if trouble != before:
+        _log.error("tick_failed", trouble=trouble, exc_info=error)
+    return trouble
+
+
+def _transition(before: Route, after: Route, look: Look) -> Transition:
+    return Transition(
+        experiment=before.experiment,
+        epoch=before.epoch,
+        look=look.number,
+        at=look.at,
+        actor="controller",
+        from_phase=before.phase,
+        to_phase=after.phase,
+        from_stage=before.stage,
+        to_stage=after.stage,
+        split_basis_points=after.split_basis_points,
+        reason="; ".join(sentence(reason) for reason in look.decision.reasons),
+    )

@@ -1,0 +1,201 @@
+"""What a look saw and what it decided, as frozen records: the contract between evaluation, decision and the faces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from experiments.model import Phase
+
+
+class Verdict(StrEnum):
+    """What the evidence says of one metric in one slice."""
+
+    HARM = "harm"
+    """Worse than tolerated, proven."""
+    NONINFERIOR = "noninferior"
+    """Not worse by more than the margin, proven."""
+    SUPERIOR = "superior"
+    """Better by what the goal asks, proven."""
+    INSUFFICIENT = "insufficient"
+    """Not enough evidence yet for either."""
+    NOT_ESTIMABLE = "not_estimable"
+    """Cannot be computed; the reason is given."""
+
+
+class Kind(StrEnum):
+    """How a metric is measured."""
+
+    PAIRED = "paired"
+    """Bounded difference of two answers to the same request; higher is better."""
+    EVENT = "event"
+    """Bad events of assigned units, unpaired."""
+    RATIO = "ratio"
+    """Logarithm of the ratio treatment/control on pairs; lower is better."""
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A range of values; None where a side is unbounded."""
+
+    lower: float | None
+    upper: float | None
+
+
+class MetricEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric in one slice at one look. E-values are natural logarithms."""
+
+    metric: str
+    role: str
+    """`guardrail`, `goal` or `monitor`."""
+    kind: Kind
+    slice: str = ""
+    """`attribute=value`, or empty for all traffic."""
+    verdict: Verdict
+    reason: str = ""
+    """Why the verdict is `not_estimable`."""
+    units: int
+    """Independent units analysed."""
+    pairs: int = 0
+    losses: int = 0
+    """Pairs in which only control did well."""
+    ties: int = 0
+    wins: int = 0
+    """Pairs in which only the treatment did well."""
+    control_mean: float | None = None
+    treatment_mean: float | None = None
+    estimate: float | None = None
+    """Difference treatment - control, or for a ratio the change of the geometric mean (-0.3 is 30 % less)."""
+    interval: Interval | None = None
+    """Confidence sequence: valid at every look."""
+    fixed_interval: Interval | None = None
+    """95 % interval that would hold if this were the only look and pairs were independent; for display."""
+    margin: float | None = None
+    tolerance: float | None = None
+    weight: float = 0.0
+    """Share of the rollback alpha."""
+    log_e_harm: float | None = None
+    peak_log_e_harm: float | None = None
+    """Highest so far: what the alarm looks at."""
+    log_e_any_loss: float | None = None
+    """Against "no loss at all": stops the ramp, does not roll back."""
+    log_e_noninferior: float | None = None
+    peak_log_e_noninferior: float | None = None
+    p_value: float | None = None
+    """Anytime-valid, for a goal: of "not better by what is asked"."""
+
+
+class SplitEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the units came to the variants in the configured shares (sample ratio mismatch)."""
+
+    name: str
+    """`assigned` units, or `analysed` ones."""
+    stages: list[tuple[int, int, int]]
+    """(split in basis points, control units, treatment units) for each stage."""
+    log_bayes_factor: float
+    peak_log_bayes_factor: float
+    alarm: bool
+
+
+class Completeness(msgspec.Struct, frozen=True, kw_only=True):
+    """Mirrored requests of one variant that came to an end of their own (answer or failure), of all that were due."""
+
+    variant: str
+    complete: int
+    due: int
+
+    @property
+    def share(self) -> float:
+        """Complete share, 1.0 when none was due."""
+        return self.complete / self.due if self.due else 1.0
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one look saw."""
+
+    experiment: str
+    epoch: int
+    look: int
+    at: float
+    stage: int
+    phase: Phase
+    """Phase of the experiment when the look was taken; after a rollback it only observes."""
+    units: int
+    """Units analysed in this epoch."""
+    stage_units: int
+    """Units analysed in this stage."""
+    exchanges: int
+    """Live requests in this epoch."""
+    served_by_treatment: int
+    pairs: int
+    metrics: list[MetricEvidence]
+    splits: list[SplitEvidence]
+    completeness: list[Completeness]
+    log_e_family: float
+    """Weighted sum of the harm e-values of all guardrails and slices, as a logarithm: a valid global alarm."""
+    peak_log_e_family: float
+
+    def of(self, metric: str, slice_: str = "", kind: Kind | None = None) -> MetricEvidence | None:
+        """Return the evidence of one metric in one slice, or None."""
+        for row in self.metrics:
+            if row.metric == metric and row.slice == slice_ and kind in {None, row.kind}:
+                return row
+        return None
+
+
+class Action(StrEnum):
+    """What is to happen with the experiment."""
+
+    HOLD = "hold"
+    """Nothing changes."""
+    ADVANCE = "advance"
+    """The next stage of the ramp."""
+    PROMOTE = "promote"
+    """The treatment serves everyone."""
+    ROLLBACK = "rollback"
+    """Control serves everyone."""
+    STOP_UNDECIDABLE = "stop_undecidable"
+    """The time is up without an answer: control serves everyone."""
+
+
+class Code(StrEnum):
+    """Why: one word a reason; `experiments.explain` turns it into a sentence."""
+
+    HARM = "harm"
+    FAMILY_HARM = "family_harm"
+    ANY_LOSS = "any_loss"
+    SPLIT_MISMATCH = "split_mismatch"
+    INCOMPLETE = "incomplete"
+    NONINFERIOR = "noninferior"
+    NOT_YET_NONINFERIOR = "not_yet_noninferior"
+    GOAL_REACHED = "goal_reached"
+    GOAL_NOT_REACHED = "goal_not_reached"
+    SLICE_NOT_SAFE = "slice_not_safe"
+    TOO_FEW_UNITS = "too_few_units"
+    TOO_EARLY = "too_early"
+    STAGE_DONE = "stage_done"
+    TIME_IS_UP = "time_is_up"
+    ASSUMPTIONS_VIOLATED = "assumptions_violated"
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason of a decision, as data."""
+
+    code: Code
+    metric: str = ""
+    slice: str = ""
+    value: float | None = None
+    """The evidence, in the unit of the threshold."""
+    threshold: float | None = None
+    estimate: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    margin: float | None = None
+    units: int | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What should happen and why. The controller does it."""
+
+    action: Action
+    reasons: list[Reason]

@@ -1,0 +1,207 @@
+"""Evidence and decisions in plain words. Pure; no formula reaches the reader, and no number without its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from experiments.config.records import Experiment
+from experiments.evidence import Action, Code, Decision, Evidence, Interval, Kind, MetricEvidence, Reason
+from experiments.model import Phase
+
+LANGUAGES = {"en": "English", "hi": "Hindi", "hi-Latn": "Hinglish"}
+
+
+def points(share: float | None, *, signed: bool = True) -> str:
+    """Render a difference of shares in percentage points.
+
+    >>> points(-0.104), points(0.02, signed=False)
+    ('-10.4 points', '2 points')
+    """
+    if share is None:
+        return "unknown"
+    number = f"{share * 100:+.1f}" if signed else f"{share * 100:.2g}"
+    return f"{number} points"
+
+
+def percent(share: float | None) -> str:
+    """Render a relative change.
+
+    >>> percent(-0.31), percent(0.05)
+    ('31 % less', '5 % more')
+    """
+    if share is None:
+        return "unknown"
+    return f"{abs(share) * 100:.0f} % {'less' if share < 0 else 'more'}"
+
+
+def called(metric: str) -> str:
+    """Name a metric in words.
+
+    >>> called("errors"), called("quality")
+    ('the error rate', 'quality')
+    """
+    return "the error rate" if metric == "errors" else metric
+
+
+def where(slice_: str) -> str:
+    """Name a slice in words.
+
+    >>> where("x-language=hi-Latn"), where("tenant=acme"), where("")
+    ('Hinglish', 'tenant=acme', 'all traffic')
+    """
+    if not slice_:
+        return "all traffic"
+    attribute, _, value = slice_.partition("=")
+    return LANGUAGES.get(value, slice_) if "lang" in attribute else slice_
+
+
+def headline(experiment: Experiment, phase: Phase, evidence: Evidence | None, decision: Decision | None) -> str:
+    """Say in one sentence how an experiment stands."""
+    name = f"{experiment.name}, {experiment.treatment} against {experiment.control}"
+    if evidence is None or decision is None:
+        return f"{name}: no evidence yet."
+    lead = {
+        Phase.PROMOTED: "promoted",
+        Phase.ROLLED_BACK: "rolled back",
+        Phase.STOPPED: "stopped without a winner",
+        Phase.PAUSED: "paused",
+    }.get(phase, "still running")
+    reasons = "; ".join(sentence(reason) for reason in decision.reasons[:3])
+    said = f"{name}: {lead}. {reasons[:1].upper()}{reasons[1:]}."
+    groups = worse_groups(evidence) if phase is Phase.ROLLED_BACK else ""
+    return f"{said} {groups}".rstrip()
+
+
+def worse_groups(evidence: Evidence) -> str:
+    """Say in which slices a loss is proven, the worst first; empty if in none."""
+    found = [
+        row
+        for row in evidence.metrics
+        if row.role == "guardrail" and row.slice and row.estimate is not None
+        if row.interval is not None and row.interval.upper is not None and row.interval.upper < 0
+    ]
+    if not found:
+        return ""
+    found.sort(key=lambda row: row.estimate or 0.0)
+    groups = ", ".join(f"{where(row.slice)} {points(row.estimate)}" for row in found)
+    return f"Some loss is certain (95 % each) in: {groups}."
+
+
+def sentence(reason: Reason) -> str:
+    """Say one reason in words."""
+    return _SENTENCES[reason.code](reason)
+
+
+def _range(reason: Reason) -> str:
+    if reason.lower is None or reason.upper is None:
+        return ""
+    return f" (between {reason.lower * 100:+.1f} and {reason.upper * 100:+.1f})"
+
+
+def _harm(reason: Reason) -> str:
+    if reason.estimate is None:
+        return f"{called(reason.metric)} is higher with the treatment than tolerated"
+    tolerated = points(reason.margin, signed=False)
+    return (
+        f"{called(reason.metric)} in {where(reason.slice)} is worse than the tolerated {tolerated}: "
+        f"{points(reason.estimate)}{_range(reason)}"
+    )
+
+
+def _noninferior(reason: Reason) -> str:
+    return (
+        f"{called(reason.metric)} is not worse by {points(reason.margin, signed=False)} or more: "
+        f"{points(reason.estimate)}{_range(reason)}"
+    )
+
+
+def _not_yet(reason: Reason) -> str:
+    if not reason.units:
+        return f"{reason.metric} has not been measured yet"
+    return (
+        f"{called(reason.metric)} may still be worse by {points(reason.margin, signed=False)} or more: "
+        f"{points(reason.estimate)}{_range(reason)} after {reason.units} units"
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    """Render a duration in the unit that a reader would use.
+
+    >>> _duration(90), _duration(7200), _duration(604800)
+    ('90 seconds', '2.0 hours', '7.0 days')
+    """
+    seconds = seconds or 0.0
+    for limit, name, size in ((180, "seconds", 1), (5_400, "minutes", 60), (172_800, "hours", 3_600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {name}" if size < 3_600 else f"{seconds / size:.1f} {name}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+_SENTENCES: dict[Code, Callable[[Reason], str]] = {
+    Code.HARM: _harm,
+    Code.FAMILY_HARM: lambda r: f"all guardrails together show harm, most of it in {r.metric}, {where(r.slice)}",
+    Code.ANY_LOSS: lambda r: (
+        f"some loss of {r.metric} in {where(r.slice)} is proven ({points(r.estimate)}), "
+        "though not yet that it is more than tolerated: the split will not rise"
+    ),
+    Code.SPLIT_MISMATCH: lambda r: (
+        f"the {r.metric} units do not follow the configured split: something loses or doubles requests, "
+        "so nothing is decided until that is found"
+    ),
+    Code.INCOMPLETE: lambda r: (
+        f"only {100 * (r.value or 0):.0f} % of the mirrored requests to the {r.metric} came to an end, "
+        f"{100 * (r.threshold or 0):.0f} % are needed"
+    ),
+    Code.NONINFERIOR: _noninferior,
+    Code.NOT_YET_NONINFERIOR: _not_yet,
+    Code.GOAL_REACHED: lambda r: f"{r.metric} is lower as promised: {percent(r.estimate)}",
+    Code.GOAL_NOT_REACHED: lambda r: (
+        f"{r.metric} is not yet shown to be lower by {100 * (r.margin or 0):.0f} %"
+        + (f" (so far {percent(r.estimate)})" if r.estimate is not None else "")
+    ),
+    Code.SLICE_NOT_SAFE: lambda r: (
+        f"{where(r.slice)} is protected and not yet shown safe: {r.metric} may be worse by "
+        f"{points(r.margin, signed=False)} or more there ({points(r.estimate)} after {r.units} units)"
+    ),
+    Code.TOO_FEW_UNITS: lambda r: f"{r.units} of at least {r.threshold:.0f} units analysed",
+    Code.TOO_EARLY: lambda r: f"{_duration(r.value)} of at least {_duration(r.threshold)} have passed",
+    Code.STAGE_DONE: lambda r: f"this stage has its {r.threshold:.0f} units and nothing is harmed",
+    Code.TIME_IS_UP: lambda r: f"undecided after {_duration(r.value)}, the limit is {_duration(r.threshold)}",
+    Code.ASSUMPTIONS_VIOLATED: lambda r: (
+        f"{r.metric} contradicts the assumptions of its interval, which is empty by now: look into the data"
+    ),
+}
+
+
+def action_word(action: Action) -> str:
+    """Say an action in the past tense, for a log."""
+    return {
+        Action.HOLD: "kept running",
+        Action.ADVANCE: "advanced to the next stage",
+        Action.PROMOTE: "promoted",
+        Action.ROLLBACK: "rolled back",
+        Action.STOP_UNDECIDABLE: "stopped as undecidable",
+    }[action]
+
+
+def estimate_text(row: MetricEvidence) -> str:
+    """Render an estimate in the metric's own unit."""
+    if row.estimate is None:
+        return "-"
+    if row.kind is Kind.PAIRED:
+        return points(row.estimate)
+    return percent(row.estimate)
+
+
+def interval_text(row: MetricEvidence, interval: Interval | None) -> str:
+    """Render an interval in the metric's own unit; an unbounded side is said to be so."""
+    if interval is None:
+        return "-"
+    ends = [_end(row, end) for end in (interval.lower, interval.upper)]
+    return f"{ends[0]} to {ends[1]}"
+
+
+def _end(row: MetricEvidence, end: float | None) -> str:
+    if end is None:
+        return "unbounded"
+    return f"{end * 100:+.1f}" if row.kind is Kind.PAIRED else f"{end * 100:+.0f} %"

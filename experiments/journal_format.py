@@ -1,0 +1,114 @@
+r"""The journal's format: one line a record, its checksum and length in front. Codec and reader.
+
+    <crc32, 8 hex> <length, 8 hex> <kind> <json>\n
+
+The checksum and the length cover `<kind> <json>`. Kinds: `x` an exchange, `f` feedback, `e` the end of a segment that
+was closed cleanly. JSON has no raw newline, so a newline always ends a record: after damage the reader goes on at the
+next line, and a last line without a newline is a torn tail that may still be being written.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from experiments.model import Exchange, Feedback
+
+SUFFIX = ".journal"
+_HEADER = 18  # two fields of 8 hex digits, each with the space behind it
+_encode = msgspec.json.Encoder().encode
+_decode_exchange = msgspec.json.Decoder(Exchange).decode
+_decode_feedback = msgspec.json.Decoder(Feedback).decode
+_BLOCK = 1 << 20
+
+
+class Entry(NamedTuple):
+    """A whole record."""
+
+    offset_after: int
+    """Where the next record begins."""
+    record: Exchange | Feedback
+
+
+class Damaged(NamedTuple):
+    """A line that is not a record: a flipped bit, a torn write in the middle. It is skipped and counted."""
+
+    offset_after: int
+    length: int
+
+
+class End(NamedTuple):
+    """The mark of a cleanly closed segment: nothing follows."""
+
+    offset_after: int
+
+
+def encode(record: Exchange | Feedback) -> bytes:
+    """Encode a record as one line."""
+    return _line((b"x " if type(record) is Exchange else b"f ") + _encode(record))
+
+
+def end_mark() -> bytes:
+    """Return the line that closes a segment."""
+    return _line(b"e {}")
+
+
+def _line(payload: bytes) -> bytes:
+    return b"%08x %08x %b\n" % (crc32(payload), len(payload), payload)
+
+
+def decode(line: bytes, offset_after: int) -> Entry | Damaged | End:
+    """Decode one line (without its newline)."""
+    payload = line[_HEADER:]
+    try:
+        sound = int(line[:8], 16) == crc32(payload) and int(line[9:17], 16) == len(payload)
+        if not sound:
+            return Damaged(offset_after, len(line) + 1)
+        kind = payload[:2]
+        if kind == b"e ":
+            return End(offset_after)
+        decoder = _decode_exchange if kind == b"x " else _decode_feedback
+        return Entry(offset_after, decoder(payload[2:]))
+    except (ValueError, msgspec.MsgspecError):
+        return Damaged(offset_after, len(line) + 1)
+
+
+def read_segment(path: Path, offset: int = 0) -> Iterator[Entry | Damaged | End]:
+    """Yield everything that is whole from `offset` on; stops before a last line that has no newline yet."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        rest = b""
+        while block := file.read(_BLOCK):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                offset += len(line) + 1
+                yield decode(line, offset)
+
+
+def segment_name(pid: int, started_ns: int, sequence: int) -> str:
+    """Name a segment: host, process, its start, and a number. Names of one process sort by age."""
+    return f"{_host()}~{pid}~{started_ns}~{sequence:06d}{SUFFIX}"
+
+
+def writer_is_alive(name: str) -> bool:
+    """Whether the process that writes a segment may still do so; one on another host is taken to be alive."""
+    host, pid, *_ = name.split("~")
+    if host != _host() or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())

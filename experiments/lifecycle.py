@@ -1,0 +1,68 @@
+"""What a decision does to an experiment's route. Pure: a route and a decision in, the next route out."""
+
+from __future__ import annotations
+
+from experiments.config.records import Experiment
+from experiments.evidence import Action, Decision
+from experiments.model import Phase, Route
+
+_FULL = 10_000
+
+
+def basis_points(percent: float) -> int:
+    """Turn percent into basis points.
+
+    >>> basis_points(2.5)
+    250
+    """
+    return round(percent * 100)
+
+
+def start(experiment: Experiment, epoch: int) -> Route:
+    """Return the route of an experiment that begins: its first stage."""
+    return Route(
+        experiment=experiment.name,
+        epoch=epoch,
+        stage=0,
+        phase=Phase.RUNNING,
+        split_basis_points=basis_points(experiment.ramp[0]),
+        mirror_basis_points=basis_points(experiment.mirror_percent),
+        salt=experiment.salt,
+    )
+
+
+def is_last_stage(experiment: Experiment, stage: int) -> bool:
+    """Whether a stage is the last of the ramp."""
+    return stage >= len(experiment.ramp) - 1
+
+
+def step(experiment: Experiment, route: Route, decision: Decision) -> Route | None:
+    """Return the route after a decision, or None if it stays as it is."""
+    match decision.action:
+        case Action.ADVANCE:
+            stage = route.stage + 1
+            return _replace(route, stage=stage, split=basis_points(experiment.ramp[stage]))
+        case Action.PROMOTE if experiment.policy.on_success == "promote":
+            return _replace(route, phase=Phase.PROMOTED, split=_FULL, mirror=0)
+        case Action.ROLLBACK:
+            phase = Phase.ROLLED_BACK if experiment.policy.on_harm == "rollback" else Phase.PAUSED
+            mirror = None if experiment.policy.mirror_after_rollback else 0
+            return _replace(route, phase=phase, split=0, mirror=mirror)
+        case Action.STOP_UNDECIDABLE:
+            return _replace(route, phase=Phase.STOPPED, split=0, mirror=0)
+        case _:
+            return None
+
+
+def _replace(
+    route: Route, *, split: int, phase: Phase | None = None, stage: int | None = None, mirror: int | None = None
+) -> Route:
+    return Route(
+        experiment=route.experiment,
+        epoch=route.epoch,
+        stage=route.stage if stage is None else stage,
+        phase=route.phase if phase is None else phase,
+        split_basis_points=split,
+        mirror_basis_points=route.mirror_basis_points if mirror is None else mirror,
+        salt=route.salt,
+    )

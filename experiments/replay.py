@@ -1,0 +1,83 @@
+"""Recomputes every look of an epoch from the stored rows and holds it against what was stored then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from experiments.config.records import Experiment
+from experiments.decision import Progress, decide
+from experiments.evaluation import Evaluator
+from experiments.evidence import Decision, Evidence
+from experiments.store import Look, Outcome, Store, StoredExchange, StoredFeedback, Watermarks
+
+Rows = tuple[list[StoredExchange], list[Outcome], list[StoredFeedback]]
+
+
+class Replayed(NamedTuple):
+    """One look, as it was stored and as it comes out now."""
+
+    stored: Look
+    evidence: Evidence
+    decision: Decision
+
+    @property
+    def same(self) -> bool:
+        """Whether evidence and decision are the same to the last bit."""
+        return _bits(self.stored.evidence) == _bits(self.evidence) and self.stored.decision == self.decision
+
+
+def _bits(evidence: Evidence) -> bytes:
+    return msgspec.json.encode(evidence)
+
+
+def replay(store: Store, experiment: Experiment, epoch: int) -> Iterator[Replayed]:
+    """Yield every look of an epoch, recomputed.
+
+    Args:
+        store: Where the rows are.
+        experiment: The configuration of that epoch (each epoch row carries it).
+        epoch: Which one.
+    """
+    evaluator = Evaluator(experiment, epoch)
+    seen = Watermarks(0, 0, 0)
+    starts = _stage_starts(store, experiment.name, epoch)
+    for look in store.looks(experiment.name, epoch):
+        evidence, seen = fold_look(store, evaluator, look, seen)
+        progress = Progress(look.stage, look.at - starts[0], look.at - starts[look.stage])
+        yield Replayed(look, evidence, decide(evidence, experiment, progress))
+
+
+def refold(store: Store, evaluator: Evaluator) -> Watermarks:
+    """Bring a fresh evaluator to where the last stored look was; returns that look's watermarks."""
+    seen = Watermarks(0, 0, 0)
+    for look in store.looks(evaluator.experiment.name, evaluator.epoch):
+        _, seen = fold_look(store, evaluator, look, seen)
+    return seen
+
+
+def fold_look(store: Store, evaluator: Evaluator, look: Look, seen: Watermarks) -> tuple[Evidence, Watermarks]:
+    """Fold the rows that a stored look had read since the one before it."""
+    upto = Watermarks(look.exchange_seq, look.outcome_seq, look.feedback_seq)
+    return evaluator.look(look.at, look.stage, look.evidence.phase, *rows_between(store, evaluator, seen, upto)), upto
+
+
+def rows_between(store: Store, evaluator: Evaluator, seen: Watermarks, upto: Watermarks) -> Rows:
+    """Return (exchanges, outcomes, feedback) that a look folds in."""
+    name, epoch = evaluator.experiment.name, evaluator.epoch
+    return (
+        store.exchanges(name, epoch, seen.exchange, upto.exchange),
+        store.outcomes(name, epoch, seen.outcome, upto.outcome),
+        store.feedback(name, epoch, seen.feedback, upto.feedback),
+    )
+
+
+def _stage_starts(store: Store, experiment: str, epoch: int) -> dict[int, float]:
+    """Return stage -> when it began: what the time conditions of a decision were measured from."""
+    starts: dict[int, float] = {}
+    for transition in store.transitions(experiment):
+        if transition.epoch == epoch:
+            starts.setdefault(transition.to_stage, transition.at)
+    return starts

@@ -1,0 +1,482 @@
+"""The store: SQLite (WAL) or PostgreSQL behind one set of methods. Records in, records out.
+
+Everything that belongs together is one transaction: a batch of exchanges with the journal offset that it was read up
+to; the outcomes of pairs with the mark that they are scored; a look with the transition and the route that it caused.
+So a process may be killed at any commit boundary and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    ScalarSelect,
+    Table,
+    case,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from experiments import migrations
+from experiments.evidence import Decision, Evidence
+from experiments.model import Exchange, Phase, Role, Route
+from experiments.tables import (
+    EPOCH,
+    EXCHANGE,
+    FEEDBACK,
+    LOOK,
+    OUTCOME,
+    ROUTE,
+    SEGMENT,
+    TRANSITION,
+)
+
+_BUSY_TIMEOUT_MS = 5_000
+
+
+class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """An exchange as the recorder loads it: the journal's record, and what was read from its texts."""
+
+    exchange: Exchange
+    prompt: str | None = None
+    answer: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    tokens_estimated: bool = False
+
+
+class StoredExchange(LoadedExchange, frozen=True, kw_only=True):
+    """An exchange in the store. The request and response texts are gone; prompt and answer remain."""
+
+    seq: int
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric's value for a pair: `value` is what the statistics use (a difference, or the log of a ratio)."""
+
+    pair: str
+    metric: str
+    scorer: str
+    experiment: str
+    epoch: int
+    stage: int
+    unit: str
+    at: float
+    slices: dict[str, str]
+    control_value: float
+    treatment_value: float
+    value: float
+    seq: int = 0
+
+
+class StoredFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback joined with the assignment of its exchange."""
+
+    seq: int
+    exchange: str
+    metric: str
+    source: str
+    value: float
+    at: float
+    unit: str
+    stage: int
+    assigned: str
+    propensity: float
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch with one configuration."""
+
+    experiment: str
+    number: int
+    config_hash: str
+    config: dict[str, Any]
+    started_at: float
+
+
+class RouteState(msgspec.Struct, frozen=True, kw_only=True):
+    """A route with the times that its lifecycle needs."""
+
+    route: Route
+    epoch_started_at: float
+    stage_started_at: float
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One look as stored: watermarks, evidence, decision, and the statistics' state."""
+
+    experiment: str
+    epoch: int
+    number: int
+    at: float
+    stage: int
+    exchange_seq: int
+    outcome_seq: int
+    feedback_seq: int
+    evidence: Evidence
+    decision: Decision
+    state: dict[str, Any]
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of phase or stage."""
+
+    experiment: str
+    epoch: int
+    look: int | None
+    at: float
+    actor: str
+    from_phase: Phase
+    to_phase: Phase
+    from_stage: int
+    to_stage: int
+    split_basis_points: int
+    reason: str
+
+
+Row = Mapping[str, Any] | RowMapping
+
+
+class Watermarks(NamedTuple):
+    """How far the store has been filled: the highest `seq` of each table."""
+
+    exchange: int
+    outcome: int
+    feedback: int
+
+
+_EXCHANGE_FIELDS = tuple(f for f in Exchange.__struct_fields__ if f not in {"request_text", "response_text"})
+
+
+def _exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
+    exchange = loaded.exchange
+    values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
+    values["role"] = exchange.role.value
+    values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
+    return values | {"scored": False}
+
+
+def _stored_exchange(row: Row) -> StoredExchange:
+    exchange = Exchange(**{name: row[name] for name in _EXCHANGE_FIELDS if name != "role"}, role=Role(row["role"]))
+    texts = {name: row[name] for name in LoadedExchange.__struct_fields__ if name != "exchange"}
+    return StoredExchange(exchange=exchange, seq=row["seq"], **texts)
+
+
+class Store:
+    """One database. Methods are synchronous and safe to call from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __repr__(self) -> str:
+        return f"<Store {self.engine.url.render_as_string(hide_password=True)}>"
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version; a new database gets it whole, and its folder if that is missing."""
+        if self.engine.dialect.name == "sqlite" and self.engine.url.database:
+            Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        with self.engine.begin() as connection:
+            migrations.upgrade(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    # --- loading: journal -> exchanges and feedback -------------------------------------------------------------------
+
+    def segment_offset(self, name: str) -> int:
+        """How many bytes of a journal segment have been loaded."""
+        with self.engine.connect() as connection:
+            row = connection.execute(select(SEGMENT.c.offset).where(SEGMENT.c.name == name)).first()
+        return row[0] if row else 0
+
+    def load(
+        self,
+        segment: str,
+        offset: int,
+        exchanges: Sequence[LoadedExchange],
+        feedback: Sequence[dict[str, Any]] = (),
+        *,
+        damaged: int = 0,
+    ) -> int:
+        """Store a batch with the offset it was read up to, in one transaction; a record that is there already stays.
+
+        Returns:
+            How many exchanges were new.
+        """
+        with self.engine.begin() as connection:
+            new = self._insert_ignoring(connection, EXCHANGE, [_exchange_values(e) for e in exchanges])
+            # The latest value wins: a user may change a thumb.
+            self._upsert(connection, FEEDBACK, list(feedback), ("exchange", "metric", "source"), ("value", "at"))
+            self._advance_segment(connection, segment, offset, len(exchanges) + len(feedback), damaged)
+        return new
+
+    def forget_segment(self, name: str) -> None:
+        """Drop the bookkeeping of a segment whose file is deleted."""
+        with self.engine.begin() as connection:
+            connection.execute(SEGMENT.delete().where(SEGMENT.c.name == name))
+
+    def damaged_records(self) -> int:
+        """Damaged journal records met so far in segments that are still there."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(select(func.coalesce(func.sum(SEGMENT.c.damaged), 0))).scalar_one())
+
+    def find_exchange(self, exchange_id: str) -> str | None:
+        """Return the name of the experiment that an exchange belongs to; None if it is not stored."""
+        with self.engine.connect() as connection:
+            row = connection.execute(select(EXCHANGE.c.experiment).where(EXCHANGE.c.id == exchange_id)).first()
+        return row[0] if row else None
+
+    def latest_exchange_of(self, experiment: str, unit: str) -> str | None:
+        """Return the id of a unit's newest live exchange: what feedback on a unit is attributed to."""
+        columns = EXCHANGE.c
+        query = (
+            select(columns.id)
+            .where(columns.experiment == experiment, columns.unit == unit, columns.role == Role.LIVE)
+            .order_by(columns.seq.desc())
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    # --- scoring: pairs -> outcomes -----------------------------------------------------------------------------------
+
+    def unscored_pairs(self, limit: int) -> list[tuple[StoredExchange, StoredExchange]]:
+        """Return (live, shadow) of pairs of which both sides are stored and that no scorer has seen."""
+        shadow, live = EXCHANGE.alias("s"), EXCHANGE.alias("l")
+        query = (
+            select(*(live.c[c.name].label(f"live_{c.name}") for c in live.c), shadow)
+            .join_from(shadow, live, live.c.id == shadow.c.pair)
+            .where(shadow.c.role == Role.SHADOW, shadow.c.scored.is_(False))
+            .order_by(shadow.c.seq)
+            .limit(limit)
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [(_stored_exchange(_unprefixed(row, "live_")), _stored_exchange(row)) for row in rows]
+
+    def save_outcomes(self, outcomes: Sequence[Outcome], scored: Iterable[int]) -> None:
+        """Store outcomes and mark the shadow exchanges (by `seq`) that they came from as scored."""
+        rows = [msgspec.structs.asdict(o) for o in outcomes]
+        for row in rows:
+            del row["seq"]
+        marks = list(scored)
+        with self.engine.begin() as connection:
+            self._insert_ignoring(connection, OUTCOME, rows)
+            for start in range(0, len(marks), 500):
+                chosen = EXCHANGE.c.seq.in_(marks[start : start + 500])
+                connection.execute(update(EXCHANGE).where(chosen).values(scored=True))
+
+    # --- reading forward: what a look folds in ------------------------------------------------------------------------
+
+    def watermarks(self) -> Watermarks:
+        """Return how far the tables are filled, from one snapshot."""
+
+        def top(row: Table) -> ScalarSelect[int]:
+            return select(func.coalesce(func.max(row.c.seq), 0)).scalar_subquery()
+
+        with self.engine.connect() as connection:
+            return Watermarks(*connection.execute(select(top(EXCHANGE), top(OUTCOME), top(FEEDBACK))).one())
+
+    def exchanges(self, experiment: str, epoch: int, after: int, upto: int) -> list[StoredExchange]:
+        """Return the experiment's exchanges with `after < seq <= upto`, in order."""
+        columns = EXCHANGE.c
+        query = (
+            select(EXCHANGE)
+            .where(columns.experiment == experiment, columns.epoch == epoch, columns.seq > after, columns.seq <= upto)
+            .order_by(columns.seq)
+        )
+        with self.engine.connect() as connection:
+            return [_stored_exchange(row) for row in connection.execute(query).mappings()]
+
+    def outcomes(self, experiment: str, epoch: int, after: int, upto: int) -> list[Outcome]:
+        """Return the experiment's outcomes with `after < seq <= upto`, in order."""
+        columns = OUTCOME.c
+        query = (
+            select(OUTCOME)
+            .where(columns.experiment == experiment, columns.epoch == epoch, columns.seq > after, columns.seq <= upto)
+            .order_by(columns.seq)
+        )
+        with self.engine.connect() as connection:
+            return [Outcome(**row) for row in connection.execute(query).mappings()]
+
+    def feedback(self, experiment: str, epoch: int, after: int, upto: int) -> list[StoredFeedback]:
+        """Return feedback on live exchanges of the experiment with `after < seq <= upto`, in order."""
+        f, x = FEEDBACK.c, EXCHANGE.c
+        query = (
+            select(f.seq, f.exchange, f.metric, f.source, f.value, f.at, x.unit, x.stage, x.assigned, x.propensity)
+            .join_from(FEEDBACK, EXCHANGE, x.id == f.exchange)
+            .where(x.experiment == experiment, x.epoch == epoch, x.role == Role.LIVE, f.seq > after, f.seq <= upto)
+            .order_by(f.seq)
+        )
+        with self.engine.connect() as connection:
+            return [StoredFeedback(**row) for row in connection.execute(query).mappings()]
+
+    # --- epochs, routes, looks, transitions ---------------------------------------------------------------------------
+
+    def latest_epoch(self, experiment: str) -> Epoch | None:
+        """Return the newest epoch of an experiment."""
+        query = select(EPOCH).where(EPOCH.c.experiment == experiment)
+        with self.engine.connect() as connection:
+            row = connection.execute(query.order_by(EPOCH.c.number.desc()).limit(1)).mappings().first()
+        return Epoch(**{k: v for k, v in row.items() if k != "id"}) if row else None
+
+    def begin_epoch(self, epoch: Epoch, state: RouteState, transition: Transition) -> None:
+        """Start an epoch: its row, its route and the transition, in one transaction."""
+        with self.engine.begin() as connection:
+            connection.execute(insert(EPOCH), [msgspec.structs.asdict(epoch)])
+            self._put_route(connection, state)
+            connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
+
+    def routes(self) -> list[Route]:
+        """Return the routes of all experiments: what the proxies poll."""
+        return [state.route for state in self.route_states().values()]
+
+    def route_states(self) -> dict[str, RouteState]:
+        """Return experiment -> route with its times."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(ROUTE)).mappings().all()
+        return {row["experiment"]: _route_state(row) for row in rows}
+
+    def save_look(self, look: Look, transition: Transition | None = None, state: RouteState | None = None) -> None:
+        """Store a look, and what it caused, in one transaction."""
+        row = msgspec.structs.asdict(look)
+        row |= {
+            "action": look.decision.action.value,
+            "evidence": msgspec.to_builtins(look.evidence),
+            "decision": msgspec.to_builtins(look.decision),
+        }
+        with self.engine.begin() as connection:
+            connection.execute(insert(LOOK), [row])
+            if transition is not None:
+                connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
+            if state is not None:
+                self._put_route(connection, state)
+
+    def looks(self, experiment: str, epoch: int) -> list[Look]:
+        """Return all looks of an epoch, in order."""
+        query = select(LOOK).where(LOOK.c.experiment == experiment, LOOK.c.epoch == epoch)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.order_by(LOOK.c.number)).mappings().all()
+        return [_look(row) for row in rows]
+
+    def latest_look(self, experiment: str, epoch: int) -> Look | None:
+        """Return the newest look of an epoch."""
+        query = select(LOOK).where(LOOK.c.experiment == experiment, LOOK.c.epoch == epoch)
+        with self.engine.connect() as connection:
+            row = connection.execute(query.order_by(LOOK.c.number.desc()).limit(1)).mappings().first()
+        return _look(row) if row else None
+
+    def transitions(self, experiment: str) -> list[Transition]:
+        """Return what happened to an experiment, in order."""
+        query = select(TRANSITION).where(TRANSITION.c.experiment == experiment)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.order_by(TRANSITION.c.seq)).mappings().all()
+        return [msgspec.convert({k: v for k, v in row.items() if k != "seq"}, Transition) for row in rows]
+
+    def count_exchanges(self, experiment: str | None = None) -> dict[str, int]:
+        """Return role -> stored exchanges; for tests and reports, not for a page (it reads the table)."""
+        columns = EXCHANGE.c
+        query = select(columns.role, func.count()).group_by(columns.role)
+        if experiment is not None:
+            query = query.where(columns.experiment == experiment)
+        with self.engine.connect() as connection:
+            return {str(role): int(count) for role, count in connection.execute(query)}
+
+    # --- helpers ------------------------------------------------------------------------------------------------------
+
+    def _upserting(self, row: Table) -> Any:
+        module = sqlite if self.engine.dialect.name == "sqlite" else postgresql
+        return module.insert(row)
+
+    def _insert_ignoring(self, connection: Connection, row: Table, values: list[dict[str, Any]]) -> int:
+        if not values:
+            return 0
+        before = connection.execute(select(func.coalesce(func.max(row.c.seq), 0))).scalar_one()
+        connection.execute(self._upserting(row).on_conflict_do_nothing(), values)
+        return int(connection.execute(select(func.count()).where(row.c.seq > before)).scalar_one())
+
+    def _upsert(
+        self,
+        connection: Connection,
+        row: Table,
+        values: list[dict[str, Any]],
+        key: tuple[str, ...],
+        replaced: tuple[str, ...],
+    ) -> None:
+        if not values:
+            return
+        statement = self._upserting(row)
+        new = {name: statement.excluded[name] for name in replaced}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=new), values)
+
+    def _advance_segment(self, connection: Connection, name: str, offset: int, records: int, damaged: int) -> None:
+        statement = self._upserting(SEGMENT)
+        table = SEGMENT.c
+        # An offset never goes back, whoever comes second.
+        furthest = case((table.offset > statement.excluded.offset, table.offset), else_=statement.excluded.offset)
+        changes = {
+            "offset": furthest,
+            "records": table.records + statement.excluded.records,
+            "damaged": table.damaged + statement.excluded.damaged,
+        }
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_=changes),
+            [{"name": name, "offset": offset, "records": records, "damaged": damaged}],
+        )
+
+    def _put_route(self, connection: Connection, state: RouteState) -> None:
+        values = msgspec.structs.asdict(state.route) | {
+            "phase": state.route.phase.value,
+            "epoch_started_at": state.epoch_started_at,
+            "stage_started_at": state.stage_started_at,
+        }
+        replaced = tuple(name for name in values if name != "experiment")
+        self._upsert(connection, ROUTE, [values], ("experiment",), replaced)
+
+
+def _unprefixed(row: Row, prefix: str) -> dict[str, Any]:
+    """Return one side of a joined row, under its plain column names."""
+    return {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+
+
+def _route_state(row: Row) -> RouteState:
+    route = msgspec.convert({name: row[name] for name in Route.__struct_fields__}, Route)
+    return RouteState(route=route, epoch_started_at=row["epoch_started_at"], stage_started_at=row["stage_started_at"])
+
+
+def _look(row: Row) -> Look:
+    return msgspec.convert({name: row[name] for name in Look.__struct_fields__}, Look)
+
+
+def open_store(url: str) -> Store:
+    """Open a store by its SQLAlchemy URL; nothing is created or migrated until `migrate` is called.
+
+    >>> open_store("sqlite://")
+    <Store sqlite://>
+    """
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return Store(engine)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # WAL: readers never wait for the writer. FULL: a commit survives a power cut, since journal segments are
+    # deleted once they are committed here.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,5 @@
+"""`python -m router` is `touchstone`."""
+
+from router.cli import main
+
+main()

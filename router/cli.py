@@ -1,0 +1,136 @@
+"""The `touchstone` command. Thin: every subcommand calls one function elsewhere and prints.
+
+Exit codes: 0 done; 1 the answer is "no" (a replay that differs); 2 the input or the surroundings are wrong, with one
+clear line on stderr. Never a traceback for what a user can mend.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Touchstone: is the cheaper model as good as the one your users trust?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+_out = Console(highlight=False)
+_ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", dir_okay=False)]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_ParentOption = Annotated[bool, typer.Option("--exit-with-parent", hidden=True)]
+_CONFIG = Path("config.toml")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"touchstone: {message}", err=True)
+    raise typer.Exit(2)
+
+
+@app.command()
+def check(config: _ConfigOption = _CONFIG) -> None:
+    """Check a configuration and say what it means; every error at once, with its line."""
+    from router.commands import describe, load_or_fail  # noqa: PLC0415  # the command line starts fast
+
+    for line in describe(load_or_fail(config, _fail)):
+        _out.print(line, soft_wrap=True)
+
+
+@app.command()
+def serve(config: _ConfigOption = _CONFIG, *, exit_with_parent: _ParentOption = False) -> None:
+    """Run proxies and controller on this machine until stopped."""
+    _watch_parent(exit_with_parent)
+    from router.commands import load_or_fail  # noqa: PLC0415
+    from router.workers import ListenError, Supervisor  # noqa: PLC0415
+
+    loaded = load_or_fail(config, _fail)
+    try:
+        raise typer.Exit(Supervisor(loaded).run())
+    except ListenError as error:
+        _fail(str(error))
+
+
+@app.command()
+def proxy(
+    config: _ConfigOption = _CONFIG,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited listening socket.")] = None,
+    *,
+    exit_with_parent: _ParentOption = False,
+) -> None:
+    """Run one proxy process; several of them need no coordination."""
+    from router.commands import load_or_fail, run_proxy_process  # noqa: PLC0415
+
+    _watch_parent(exit_with_parent)
+    run_proxy_process(load_or_fail(config, _fail), fd, _fail)
+
+
+@app.command()
+def control(config: _ConfigOption = _CONFIG, *, exit_with_parent: _ParentOption = False) -> None:
+    """Run the controller: records, scores, evaluates and decides, and serves the admin API."""
+    from router.commands import load_or_fail, run_control_process  # noqa: PLC0415
+
+    _watch_parent(exit_with_parent)
+    run_control_process(load_or_fail(config, _fail), _fail)
+
+
+@app.command()
+def status(config: _ConfigOption = _CONFIG, *, json: _JsonOption = False) -> None:
+    """Say how every experiment stands."""
+    _report(config, "status", None, json=json)
+
+
+@app.command()
+def explain(experiment: str, config: _ConfigOption = _CONFIG, *, json: _JsonOption = False) -> None:
+    """Show an experiment's evidence, its latest decision and the reasons."""
+    _report(config, "explain", experiment, json=json)
+
+
+@app.command()
+def replay(experiment: str, config: _ConfigOption = _CONFIG, *, json: _JsonOption = False) -> None:
+    """Recompute every look of an experiment from the stored rows; exit code 1 if any differs."""
+    if not _report(config, "replay", experiment, json=json):
+        raise typer.Exit(1)
+
+
+def _report(config: Path, name: str, experiment: str | None, *, json: bool) -> bool:
+    from router import views  # noqa: PLC0415
+    from router.commands import load_or_fail, reading  # noqa: PLC0415
+
+    loaded = load_or_fail(config, _fail)
+    if experiment is not None and experiment not in loaded.experiments:
+        _fail(f"no experiment {experiment!r} in {config}; there are: {', '.join(sorted(loaded.experiments)) or 'none'}")
+    view: Callable[..., views.View] = getattr(views, name)
+    with reading(loaded, _fail) as store:
+        shown = view(store, loaded, experiment) if experiment else view(store, loaded)
+    if json:
+        typer.echo(shown.json())
+    else:
+        for part in shown.parts:
+            _out.print(part, soft_wrap=isinstance(part, str))
+    return shown.ok
+
+
+def _watch_parent(enabled: bool) -> None:  # noqa: FBT001
+    """End this process when its parent does, however that ends: the parent holds the other end of our stdin."""
+    if not enabled:
+        return
+
+    def wait() -> None:
+        # The raw descriptor: a thread that waits inside `sys.stdin` would block the interpreter's end.
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="watch-parent", daemon=True).start()
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

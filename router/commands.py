@@ -1,0 +1,102 @@
+"""What the subcommands do: processes put together from the configuration, and readers of the store."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from experiments.config import Config, ConfigError, Experiment, load
+from experiments.model import Phase
+from experiments.store import Store, open_store
+
+Fail = Callable[[str], NoReturn]
+
+
+def load_or_fail(path: Path, fail: Fail) -> Config:
+    """Load a configuration, or print every problem, a line each, and exit."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail("\n".join(["the configuration has errors:", *map(str, error.problems)]))
+
+
+def describe(config: Config) -> Iterator[str]:
+    """Say what a configuration means, in a few lines."""
+    names = ", ".join(config.backends)
+    yield f"{config.path}: fine. {len(config.backends)} backends ({names}), {len(config.experiments)} experiments."
+    for experiment in config.experiments.values():
+        yield f"  {experiment.name}: {_describe_experiment(experiment)}"
+
+
+def _describe_experiment(experiment: Experiment) -> str:
+    ramp = " -> ".join(f"{stage:g} %" for stage in experiment.ramp)
+    guardrails = ", ".join(
+        f"{g.name} (margin {g.margin * 100:g} points)" if g.margin else g.name for g in experiment.guardrails
+    )
+    goals = " or ".join(f"{g.name} {g.better_by * 100:g} % lower" for g in experiment.goals)
+    return (
+        f"{experiment.treatment} against {experiment.control}, split {ramp}, mirror {experiment.mirror_percent:g} %; "
+        f"must not harm {guardrails or 'nothing'}; must reach {goals or 'nothing more'}."
+    )
+
+
+def run_proxy_process(config: Config, fd: int | None, fail: Fail) -> None:
+    """Run one proxy until SIGTERM."""
+    from router.workers import ListenError, run_proxy  # noqa: PLC0415
+
+    store = open_store(config.router.database)
+    try:
+        run_proxy(config, fd, load_routes=store.routes, lookup_exchange=store.find_exchange)
+    except ListenError as error:
+        fail(str(error))
+    finally:
+        store.close()
+
+
+def run_control_process(config: Config, fail: Fail) -> None:
+    """Run the controller and the admin API until SIGTERM."""
+    from experiments.controller import Controller  # noqa: PLC0415
+    from experiments.golden import GoldenError  # noqa: PLC0415
+    from experiments.recorder import Recorder  # noqa: PLC0415
+    from router.admin.app import AdminServer  # noqa: PLC0415
+    from router.logs import configure_logs  # noqa: PLC0415
+    from router.workers import ListenError  # noqa: PLC0415
+
+    configure_logs()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    store = open_store(config.router.database)
+    try:
+        controller = Controller(config, store, Recorder(config, store))
+        with AdminServer(config, store):
+            controller.run(stop)
+    except (GoldenError, ListenError) as error:
+        fail(str(error))
+    finally:
+        store.close()
+
+
+@contextmanager
+def reading(config: Config, fail: Fail) -> Iterator[Store]:
+    """Open the store for reading; a store that is away or empty is one clear line."""
+    url = config.router.database
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        fail(f"no database at {url.removeprefix('sqlite:///')}: has `touchstone serve` run with this configuration?")
+    store = open_store(url)
+    try:
+        yield store
+    except (OperationalError, DatabaseError) as error:
+        fail(f"the database cannot be read: {error.orig}")
+    finally:
+        store.close()
+
+
+ENDED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.STOPPED})
+"""Phases in which nothing more happens by itself."""

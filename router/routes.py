@@ -1,0 +1,149 @@
+"""The route table: which experiment a request belongs to, and its split right now. Immutable, swapped whole.
+
+The watcher polls the store four times a second. While the store is away, the last good routes hold; before it was ever
+read, every experiment is served by control.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from experiments.config.records import Config, Experiment, Source
+from experiments.model import Phase, Route
+from experiments.protocols import Protocol, body_field, protocol
+
+_log = structlog.get_logger(__name__)
+POLL_SECONDS = 0.25
+Headers = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRoute:
+    """An experiment with its route, in the form that the hot path wants."""
+
+    experiment: Experiment
+    route: Route
+    protocol: Protocol
+    model: str | None
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    def matches(self, headers: Headers, model: str | None) -> bool:
+        """Whether a request on this route's path belongs to the experiment."""
+        if self.model is not None and self.model != model:
+            return False
+        return all(headers.get(name) == value for name, value in self.headers)
+
+
+class RouteTable:
+    """All experiments by path.
+
+    Args:
+        config: The experiments.
+        routes: The rows of the store; an experiment without one is served by control.
+    """
+
+    def __init__(self, config: Config, routes: Sequence[Route] = ()) -> None:
+        rows = {route.experiment: route for route in routes}
+        self._by_path: dict[str, list[BoundRoute]] = {}
+        for experiment in config.experiments.values():
+            route = rows.get(experiment.name) or _control_only(experiment)
+            self._by_path.setdefault(experiment.match.path, []).append(_bind(config, experiment, route))
+        self.paths = tuple(self._by_path)
+
+    def find(self, path: str, headers: Headers, body: bytes) -> BoundRoute | None:
+        """Return the experiment that a request belongs to; the body is looked into only where a rule asks for it."""
+        candidates = self._by_path.get(path)
+        if not candidates:
+            return None
+        model = candidates[0].protocol.peek(body).model if any(c.model is not None for c in candidates) else None
+        for bound in candidates:
+            if bound.matches(headers, model):
+                return bound
+        return None
+
+
+def _control_only(experiment: Experiment) -> Route:
+    return Route(experiment=experiment.name, phase=Phase.DRAFT, salt=experiment.salt)
+
+
+def _bind(config: Config, experiment: Experiment, route: Route) -> BoundRoute:
+    match = experiment.match
+    headers = tuple((name.encode(), value.encode()) for name, value in match.headers.items())
+    speaks = protocol(config.backends[experiment.control].protocol)
+    return BoundRoute(experiment, route, speaks, match.model, headers)
+
+
+def read_source(source: Source, headers: Headers, body: bytes) -> str | None:
+    """Return the value that a source of the configuration names in this request, or None."""
+    if source.kind == "header":
+        value = headers.get(source.name.encode())
+        return value.decode("utf-8", "replace") if value else None
+    if source.kind == "cookie":
+        return _cookie(headers.get(b"cookie", b""), source.name)
+    return body_field(body, source.name) if source.kind == "body" else None
+
+
+def _cookie(header: bytes, wanted: str) -> str | None:
+    for part in header.decode("latin-1").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name.lower() == wanted:
+            return value.strip('"') or None
+    return None
+
+
+class RouteWatcher:
+    """Keeps `table` current.
+
+    Args:
+        config: The experiments.
+        load: Reads the route rows; may raise.
+        poll_seconds: How often.
+    """
+
+    def __init__(self, config: Config, load: Callable[[], Sequence[Route]], poll_seconds: float = POLL_SECONDS) -> None:
+        self._config = config
+        self._load = load
+        self._poll_seconds = poll_seconds
+        self._rows: list[Route] | None = None
+        self._failing = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="routes", daemon=True)
+        self.table = RouteTable(config)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the store was read at least once."""
+        return self._rows is not None
+
+    def start(self) -> None:
+        """Read once, then go on in a thread."""
+        self.refresh()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def refresh(self) -> None:
+        """Read the rows and swap the table if they changed; on any failure the last good table stays."""
+        try:
+            rows = list(self._load())
+        except Exception as error:  # noqa: BLE001  # whatever the store does, traffic goes on
+            if not self._failing:
+                _log.warning("routes_unreadable", error=type(error).__name__, keeping="the last good routes")
+            self._failing = True
+            return
+        self._failing = False
+        if rows != self._rows:
+            self._rows = rows
+            self.table = RouteTable(self._config, rows)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._poll_seconds):
+            self.refresh()

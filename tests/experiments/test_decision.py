@@ -1,0 +1,178 @@
+"""Every combination of evidence leads to the decision that docs/decisions.md promises."""
+
+import math
+from typing import Any
+
+from tests_builders import make_experiment
+
+from experiments.config.records import Goal, Guardrail, Policy
+from experiments.decision import Progress, decide
+from experiments.evidence import (
+    Action,
+    Code,
+    Completeness,
+    Evidence,
+    Interval,
+    Kind,
+    MetricEvidence,
+    SplitEvidence,
+    Verdict,
+)
+from experiments.model import Phase
+
+DAY = 86_400.0
+SURE = 20.0
+LATER = Progress(stage=0, epoch_seconds=8 * DAY, stage_seconds=8 * DAY)
+
+
+def metric(name: str = "quality", **changes: Any) -> MetricEvidence:
+    values: dict[str, Any] = {
+        "metric": name, "role": "guardrail", "kind": Kind.PAIRED, "verdict": Verdict.INSUFFICIENT, "units": 500,
+        "estimate": -0.001, "interval": Interval(-0.01, 0.01), "margin": 0.02, "tolerance": 0.01, "weight": 0.5,
+        "log_e_harm": -1.0, "peak_log_e_harm": 0.0, "log_e_any_loss": -1.0,
+        "log_e_noninferior": SURE, "peak_log_e_noninferior": SURE,
+    }  # fmt: skip
+    return MetricEvidence(**(values | changes))
+
+
+def cost(p_value: float = 0.0001) -> MetricEvidence:
+    return metric("cost", role="goal", kind=Kind.RATIO, p_value=p_value, peak_log_e_noninferior=None, margin=0.3)
+
+
+def evidence(*metrics: MetricEvidence, **changes: Any) -> Evidence:
+    values: dict[str, Any] = {
+        "experiment": "support", "epoch": 1, "look": 1, "at": 0.0, "stage": 0, "phase": Phase.RUNNING, "units": 500,
+        "stage_units": 500, "exchanges": 1000, "served_by_treatment": 500, "pairs": 1000,
+        "metrics": list(metrics) or [metric(), metric("errors"), cost()], "splits": [],
+        "completeness": [Completeness(variant="treatment", complete=990, due=1000)],
+        "log_e_family": 0.0, "peak_log_e_family": 0.0,
+    }  # fmt: skip
+    return Evidence(**(values | changes))
+
+
+def experiment(**changes: Any):
+    return make_experiment(goals=(Goal(name="cost", better_by=0.3),), policy=Policy(min_units=200), **changes)
+
+
+def decided(found: Evidence, progress: Progress = LATER, **changes: Any) -> tuple[Action, set[Code]]:
+    decision = decide(found, experiment(**changes), progress)
+    return decision.action, {reason.code for reason in decision.reasons}
+
+
+def test_when_everything_holds_the_treatment_is_promoted_with_all_its_reasons() -> None:
+    action, codes = decided(evidence())
+
+    assert action is Action.PROMOTE
+    assert codes == {Code.NONINFERIOR, Code.GOAL_REACHED}
+
+
+def test_one_guardrail_that_is_not_shown_safe_holds_the_promotion() -> None:
+    unsure = metric("errors", peak_log_e_noninferior=math.log(1 / 0.025) - 0.001)
+
+    assert decided(evidence(metric(), unsure, cost())) == (Action.HOLD, {Code.NOT_YET_NONINFERIOR})
+
+
+def test_no_goal_reached_holds_the_promotion() -> None:
+    assert decided(evidence(metric(), metric("errors"), cost(0.0251))) == (Action.HOLD, {Code.GOAL_NOT_REACHED})
+
+
+def test_too_few_units_and_too_few_days_hold_the_promotion_and_nothing_else() -> None:
+    early = Progress(stage=0, epoch_seconds=6.9 * DAY, stage_seconds=6.9 * DAY)
+
+    assert decided(evidence(units=199)) == (Action.HOLD, {Code.TOO_FEW_UNITS})
+    assert decided(evidence(), early) == (Action.HOLD, {Code.TOO_EARLY})
+
+
+def test_missing_mirrored_answers_hold_the_promotion() -> None:
+    gaps = [Completeness(variant="treatment", complete=94, due=100)]
+
+    assert decided(evidence(completeness=gaps)) == (Action.HOLD, {Code.INCOMPLETE})
+
+
+def test_a_protected_slice_that_is_not_shown_safe_holds_the_promotion() -> None:
+    hindi = metric(slice="language=hi", peak_log_e_noninferior=0.5)
+    protecting = experiment().model_copy(update={"policy": Policy(min_units=200, protected_slices=("language",))})
+
+    decision = decide(evidence(metric(), metric("errors"), cost(), hindi), protecting, LATER)
+
+    assert (decision.action, decision.reasons[0].code) == (Action.HOLD, Code.SLICE_NOT_SAFE)
+    assert decided(evidence(metric(), metric("errors"), cost(), hindi))[0] is Action.PROMOTE
+
+
+def test_harm_in_a_slice_rolls_back_at_once_however_good_the_average_is() -> None:
+    hindi = metric(slice="language=hi", verdict=Verdict.HARM, peak_log_e_harm=9.0)
+    first_minute = Progress(stage=0, epoch_seconds=60, stage_seconds=60)
+
+    assert decided(evidence(metric(), hindi, cost()), first_minute) == (Action.ROLLBACK, {Code.HARM})
+
+
+def test_harm_that_is_spread_over_many_metrics_rolls_back_too() -> None:
+    assert decided(evidence(peak_log_e_family=math.log(20))) == (Action.ROLLBACK, {Code.FAMILY_HARM})
+    assert decided(evidence(peak_log_e_family=math.log(20) - 0.001))[0] is Action.PROMOTE
+
+
+def test_an_unsound_split_blocks_the_promotion_and_accuses_nobody() -> None:
+    alarm = SplitEvidence(name="assigned", stages=[], log_bayes_factor=8, peak_log_bayes_factor=8, alarm=True)
+    errors = metric("errors", kind=Kind.EVENT, verdict=Verdict.HARM)
+
+    assert decided(evidence(splits=[alarm])) == (Action.HOLD, {Code.SPLIT_MISMATCH})
+    assert decided(evidence(metric(), errors, splits=[alarm])) == (Action.HOLD, {Code.SPLIT_MISMATCH})
+
+
+def test_harm_on_pairs_does_not_rest_on_the_split_and_rolls_back_all_the_same() -> None:
+    alarm = SplitEvidence(name="assigned", stages=[], log_bayes_factor=8, peak_log_bayes_factor=8, alarm=True)
+
+    assert decided(evidence(metric(verdict=Verdict.HARM), splits=[alarm])) == (Action.ROLLBACK, {Code.HARM})
+
+
+def test_a_proven_small_loss_stops_the_ramp_but_not_the_experiment() -> None:
+    loss = metric(log_e_any_loss=10.0)
+    ramped = {"ramp": (10.0, 50.0)}
+
+    assert decided(evidence(loss, metric("errors")), **ramped) == (Action.HOLD, {Code.ANY_LOSS})
+    assert decided(evidence(loss, metric("errors"), cost()))[0] is Action.PROMOTE
+
+
+def test_a_stage_advances_when_it_has_its_units_and_its_time() -> None:
+    ramped = {"ramp": (10.0, 50.0)}
+    soon = Progress(stage=0, epoch_seconds=600, stage_seconds=600)
+
+    assert decided(evidence(), **ramped) == (Action.ADVANCE, {Code.STAGE_DONE})
+    assert decided(evidence(stage_units=99), **ramped) == (Action.HOLD, {Code.TOO_FEW_UNITS})
+    assert decided(evidence(), soon, **ramped) == (Action.HOLD, {Code.TOO_EARLY})
+
+
+def test_when_the_time_is_up_cannot_tell_is_the_answer() -> None:
+    over = Progress(stage=0, epoch_seconds=29 * DAY, stage_seconds=DAY)
+    unsure = metric(peak_log_e_noninferior=0.0)
+
+    action, codes = decided(evidence(unsure, cost()), over)
+
+    assert action is Action.STOP_UNDECIDABLE
+    assert codes == {Code.TIME_IS_UP, Code.NOT_YET_NONINFERIOR}
+
+
+def test_figures_that_contradict_their_own_assumptions_never_promote() -> None:
+    broken = metric(verdict=Verdict.NOT_ESTIMABLE, reason="assumptions violated", interval=None)
+
+    assert decided(evidence(broken, metric("errors"), cost())) == (Action.HOLD, {Code.ASSUMPTIONS_VIOLATED})
+
+
+def test_after_a_rollback_nothing_is_decided_any_more_only_the_damage_is_told() -> None:
+    harmed = evidence(metric(verdict=Verdict.HARM), phase=Phase.ROLLED_BACK)
+
+    assert decided(harmed) == (Action.HOLD, {Code.HARM})
+    assert decided(evidence(phase=Phase.ROLLED_BACK)) == (Action.HOLD, set())
+
+
+def test_a_guardrail_without_any_unit_is_told_as_not_measured() -> None:
+    nothing = metric(units=0, verdict=Verdict.NOT_ESTIMABLE, estimate=None, interval=None, peak_log_e_noninferior=0.0)
+
+    assert decided(evidence(nothing, cost())) == (Action.HOLD, {Code.NOT_YET_NONINFERIOR})
+
+
+def test_guardrails_of_events_only_need_no_proof_of_safety_but_must_not_harm() -> None:
+    thumbs = Guardrail(name="thumbs_up", feedback=True, max_relative=1.2)
+    quiet = metric("thumbs_up", kind=Kind.EVENT, peak_log_e_noninferior=None, log_e_any_loss=None)
+
+    assert decided(evidence(metric(), quiet, cost()), guardrails=(thumbs,))[0] is Action.PROMOTE

@@ -1,0 +1,124 @@
+"""Journal -> store: each record once, damage counted, segments deleted only when they are in the store to their end."""
+
+import os
+
+import msgspec
+import pytest
+
+from experiments.config.records import Config, RouterSettings
+from experiments.journal_format import encode, end_mark, segment_name
+from experiments.model import Exchange, Feedback
+from experiments.recorder import Recorder, read_texts
+
+GONE = 2**22 + 1
+"""No process has this id."""
+
+
+@pytest.fixture(name="journal")
+def _journal(tmp_path):
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(name="recorder")
+def _recorder(journal, store):
+    settings = RouterSettings(journal=journal)
+    return Recorder(Config(path=journal / "c.toml", router=settings, backends={}, experiments={}), store)
+
+
+def exchange(name: str, **more) -> Exchange:
+    return Exchange(id=name, at=1.0, experiment="support", epoch=1, unit="u", **more)
+
+
+def alive(number: int = 1) -> str:
+    return segment_name(os.getpid(), 1, number)
+
+
+def test_a_growing_segment_is_loaded_piece_by_piece_and_each_record_once(journal, recorder, store) -> None:
+    path = journal / alive()
+    path.write_bytes(encode(exchange("a")))
+    recorder.record()
+    with path.open("ab") as file:
+        file.write(encode(exchange("b")) + encode(exchange("c"))[:10])
+
+    assert recorder.record() == 1
+    assert recorder.record() == 0
+
+    assert store.count_exchanges() == {"live": 2}
+    assert path.exists()
+
+
+def test_a_closed_segment_is_deleted_once_it_is_loaded(journal, recorder, store) -> None:
+    path = journal / alive()
+    path.write_bytes(encode(exchange("a")) + end_mark())
+
+    recorder.record()
+
+    assert not path.exists()
+    assert store.segment_offset(path.name) == 0
+    assert store.count_exchanges() == {"live": 1}
+
+
+def test_a_segment_of_a_killed_process_is_loaded_to_its_last_whole_line_and_deleted(journal, recorder, store) -> None:
+    path = journal / segment_name(GONE, 1, 1)
+    path.write_bytes(encode(exchange("a")) + encode(exchange("b"))[:-5])
+
+    recorder.record()
+
+    assert store.count_exchanges() == {"live": 1}
+    assert not path.exists()
+
+
+def test_a_segment_that_turns_up_again_after_a_kill_is_not_stored_twice(journal, recorder, store) -> None:
+    """Killed after the commit and before the deletion: the next recorder reads the same bytes again."""
+    for _ in range(2):
+        path = journal / segment_name(GONE, 1, 1)
+        path.write_bytes(encode(exchange("a")) + encode(exchange("b")) + end_mark())
+        recorder.record()
+
+    assert store.count_exchanges() == {"live": 2}
+
+
+def test_damage_is_counted_and_the_lines_behind_it_are_loaded(journal, recorder, store) -> None:
+    path = journal / alive()
+    path.write_bytes(encode(exchange("a")) + b"garbage\n" + encode(exchange("b")))
+
+    recorder.record()
+
+    assert store.count_exchanges() == {"live": 2}
+    assert store.damaged_records() == 1
+
+
+def test_feedback_that_names_a_unit_goes_to_its_latest_exchange_and_a_stranger_is_dropped(
+    journal, recorder, store
+) -> None:
+    (journal / alive(1)).write_bytes(encode(exchange("a")) + encode(exchange("b")))
+    recorder.record()
+    thumbs = [
+        Feedback(unit="u", experiment="support", metric="thumbs_up", value=True, at=2.0),
+        Feedback(unit="nobody", experiment="support", metric="thumbs_up", value=True, at=2.0),
+        Feedback(exchange="a", metric="comment", value="nice", at=2.0),
+    ]
+    (journal / alive(2)).write_bytes(b"".join(map(encode, thumbs)))
+
+    recorder.record()
+
+    [found] = store.feedback("support", 1, 0, 99)
+    assert (found.exchange, found.value) == ("b", 1.0)
+
+
+def test_prompt_answer_and_tokens_are_read_from_the_bodies() -> None:
+    request = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "नमस्ते"}]}
+    response = {
+        "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 1},
+    }
+    bodies = {
+        name: msgspec.json.encode(b).decode() for name, b in (("request_text", request), ("response_text", response))
+    }
+
+    loaded = read_texts(exchange("a", **bodies))
+
+    assert (loaded.prompt, loaded.answer, loaded.finish_reason) == ("नमस्ते", "hello", "stop")
+    assert (loaded.input_tokens, loaded.output_tokens, loaded.tokens_estimated) == (7, 1, False)

@@ -1,0 +1,114 @@
+"""Two fake backends and a data plane in front of them, all on real loopback ports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.config.records import (
+    Backend,
+    Config,
+    Experiment,
+    Guardrail,
+    Match,
+    Monitor,
+    RouterSettings,
+    Slice,
+    Source,
+)
+from experiments.journal_format import Entry, read_segment
+from experiments.model import Exchange, Feedback, Phase, Route
+from router.app import DataPlane, build_app
+from router.fakes.backend import FakeBackend
+from router.fakes.server import serving
+
+CHAT = "/v1/chat/completions"
+
+
+@dataclass
+class Plane:
+    """A running data plane, and what it stands between."""
+
+    url: str
+    app: DataPlane
+    control: FakeBackend
+    treatment: FakeBackend
+    folder: Path
+    stop: Callable[[], None]
+    """Shut the data plane down, as SIGTERM would."""
+    known: dict[str, str] = field(default_factory=dict)
+    """Exchange id -> experiment, as the store would know it."""
+
+    def records(self) -> list[Exchange | Feedback]:
+        """Everything in the journal, in order."""
+        segments = sorted(self.folder.glob("*.journal"))
+        entries = [entry for path in segments for entry in read_segment(path)]
+        return [entry.record for entry in entries if isinstance(entry, Entry)]
+
+    def exchanges(self, count: int, role: str = "live", seconds: float = 5.0) -> list[Exchange]:
+        """Wait until so many exchanges of a role are in the journal, and return them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [r for r in self.records() if isinstance(r, Exchange) and r.role == role]
+            if len(found) >= count or time.monotonic() > deadline:
+                assert len(found) == count, f"{len(found)} {role} exchanges, not {count}"
+                return found
+            time.sleep(0.02)
+
+
+def make_config(folder: Path, control: str, treatment: str, **changes: Any) -> Config:
+    settings = RouterSettings(
+        journal=folder, listen="127.0.0.1:0", admin="127.0.0.1:0", **changes.pop("settings", {"max_body_bytes": 2**20})
+    )
+    values: dict[str, Any] = {
+        "name": "support",
+        "match": Match(path=CHAT),
+        "control": "original",
+        "treatment": "int4",
+        "ramp": (50.0,),
+        "salt": "support",
+        "unit": Source(kind="header", name="x-user-id"),
+        "slices": (Slice(attribute="x-language", source=Source(kind="header", name="x-language")),),
+        "guardrails": (Guardrail(name="errors", max_relative=1.2, margin=0.01),),
+        "monitors": (Monitor(name="thumbs_up", feedback=True),),
+    }
+    experiment = Experiment(**(values | changes))
+    backends = {
+        "original": Backend(name="original", urls=(control,)),
+        "int4": Backend(name="int4", urls=(treatment,)),
+    }
+    return Config(path=folder / "config.toml", router=settings, backends=backends, experiments={"support": experiment})
+
+
+@pytest.fixture(name="plane")
+def _plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
+    """Start a data plane; `split` and `mirror` in percent, other keywords change the experiment."""
+    with ExitStack() as stack:
+
+        def start(
+            split: float = 50, mirror: float = 0, *, treatment_url: str = "", control_url: str = "", **changes: Any
+        ) -> Plane:
+            control, treatment = FakeBackend(), FakeBackend()
+            urls = [stack.enter_context(serving(backend)) for backend in (control, treatment)]
+            config = make_config(tmp_path / "journal", control_url or urls[0], treatment_url or urls[1], **changes)
+            route = Route(
+                experiment="support",
+                epoch=1,
+                phase=Phase.RUNNING,
+                split_basis_points=round(split * 100),
+                mirror_basis_points=round(mirror * 100),
+                salt="support",
+            )
+            known: dict[str, str] = {}
+            app = build_app(config, load_routes=lambda: [route], lookup_exchange=known.get)
+            server = stack.enter_context(ExitStack())
+            url = server.enter_context(serving(app))
+            return Plane(url, app, control, treatment, tmp_path / "journal", server.close, known)
+
+        yield start
