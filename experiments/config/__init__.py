@@ -2,6 +2,36 @@
 
 from experiments.config.load import config_hash, load
 from experiments.config.problems import ConfigError, Problem
-from experiments.config.records import Backend, Config, Experiment, RouterSettings
+from experiments.config.records import (
+    Backend,
+    Config,
+    Experiment,
+    Goal,
+    Guardrail,
+    Match,
+    Monitor,
+    Policy,
+    Price,
+    RouterSettings,
+    Slice,
+    Source,
+)
 
-__all__ = ["Backend", "Config", "ConfigError", "Experiment", "Problem", "RouterSettings", "config_hash", "load"]
+__all__ = [
+    "Backend",
+    "Config",
+    "ConfigError",
+    "Experiment",
+    "Goal",
+    "Guardrail",
+    "Match",
+    "Monitor",
+    "Policy",
+    "Price",
+    "Problem",
+    "RouterSettings",
+    "Slice",
+    "Source",
+    "config_hash",
+    "load",
+]

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
+from experiments.config import environment
 from experiments.config.lines import LineMap, Location
-from experiments.config.messages import Finding, findings
-from experiments.config.problems import ConfigError, Problem, nearest
-from experiments.config.records import Backend, Config, Experiment, RouterSettings
+from experiments.config.messages import Finding, findings, implied, in_file
+from experiments.config.problems import ConfigError, Problem, dotted, shown
+from experiments.config.records import Backend, Config, Experiment
 from experiments.config.rules import check
+from experiments.config.salvage import salvage, trustworthy
 from experiments.config.shape import shape
 from experiments.golden import GoldenError, load_golden
-
-_PREFIX = "TOUCHSTONE_ROUTER_"
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -33,114 +34,111 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     Raises:
         ConfigError: With every problem of the file and of the variables.
     """
-    path = Path(path).absolute()
+    path = Path(path)
     text = _read(path)
-    raw = _parse(text, path)
-    overridden = _override(raw, os.environ if environ is None else environ, path)
-    lines = LineMap(text)
-    try:
-        config = Config.model_validate(shape(overridden, path))
-    except ValidationError as error:
-        raise ConfigError(_problems(findings(error, overridden), path, lines, overridden)) from None
-    found = [*check(config), *_golden(config)]
-    if found:
-        raise ConfigError(_problems(found, path, lines, overridden))
+    variables = environment.variables(os.environ if environ is None else environ)
+    raw = environment.override(_parse(text, path), variables)
+    config, found = _examine(raw, path.absolute())
+    problems = [*environment.unknown(variables), *_problems(found, path, LineMap(text), raw, variables)]
+    if problems or config is None:
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line))
     return config
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError([Problem(path, 1, "file", "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(path, 1, "file", "", "must be UTF-8 text")]) from None
+    except ValueError:
+        raise ConfigError([Problem(path, 1, "file", "", "is no possible name of a file")]) from None
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or _line_in(str(error))
-        raise ConfigError([Problem(path, line, "syntax", "", str(error) or "too deeply nested")]) from None
+    except tomllib.TOMLDecodeError as error:
+        line, rule = _line_in(str(error), text), str(error)
+    except RecursionError:
+        line, rule = 1, "too deeply nested"
+    except ValueError:  # Python reads no integer of so many digits
+        digits = re.search(r"[0-9_]{4300,}", text)
+        line, rule = text.count("\n", 0, digits.start() if digits else 0) + 1, "a number has too many digits"
+    raise ConfigError([Problem(path, line, "syntax", "", rule)])
 
 
-def _line_in(message: str) -> int:
+def _line_in(message: str, text: str) -> int:
     """Before Python 3.14 the line is only in the message: "... (at line 3, column 9)"."""
-    _, _, rest = message.rpartition("at line ")
-    digits = rest.partition(",")[0]
-    return int(digits) if digits.isdigit() else 1
+    found = re.search(r"\(at line (\d+), column \d+\)$", message)
+    return int(found[1]) if found else text.rstrip().count("\n") + 1  # "(at end of document)"
 
 
-def _override(raw: dict[str, Any], environ: Mapping[str, str], path: Path) -> dict[str, Any]:
-    problems, router = [], raw.get("router", {})
-    if not isinstance(router, dict):
-        return raw
-    changed = dict(router)
-    for name, value in environ.items():
-        if not name.startswith(_PREFIX):
-            continue
-        key = name.removeprefix(_PREFIX).lower()
-        field = RouterSettings.model_fields.get(key)
-        if field is None:
-            meant = nearest(key, RouterSettings.model_fields)
-            problems.append(
-                Problem(path, 1, name, value, "names no key of [router]", meant and _PREFIX + meant.upper())
-            )
-            continue
-        changed[key] = _typed(value, field.annotation)
-    if problems:
-        raise ConfigError(problems)
-    return {**raw, "router": changed} if changed != router else raw
+def _examine(raw: dict[str, Any], path: Path) -> tuple[Config | None, list[Finding]]:
+    """Return the configuration as far as it is sound, and everything that is wrong."""
+    shaped = shape(raw, path)
+    wrong = list(implied(raw))
+    try:
+        config: Config | None = Config.model_validate(shaped)
+    except ValidationError as error:
+        wrong += findings(error, raw)
+        config = salvage(shaped)
+    if config is None:
+        return None, wrong
+    between = [f._replace(location=in_file(f.location, raw)) for f in (*check(config), *_golden(config))]
+    return config, wrong + trustworthy(between, wrong, raw)
 
 
-def _typed(value: str, annotation: Any) -> Any:
-    """Turn a variable's text into a number where a number is wanted; what does not fit is refused later, as a text."""
-    wanted = getattr(annotation, "__origin__", annotation) if get_origin(annotation) is not None else annotation
-    for number in (int, float):
-        if wanted is number:
-            try:
-                return number(value)
-            except ValueError:
-                return value
-    return value
-
-
-def _golden(config: Config) -> Iterable[Finding]:
+def _golden(config: Config) -> Iterator[Finding]:
+    """Golden sets are read whole: a bad line would end the controller later, again and again."""
     for name, experiment in config.experiments.items():
-        if experiment.golden is None:
-            continue
-        try:
-            load_golden(experiment.golden)
-        except GoldenError as error:
-            yield Finding(("experiments", name, "golden"), f"cannot be used: {error}")
+        reason = _unusable(experiment.golden) if experiment.golden is not None else ""
+        if reason:
+            yield Finding(("experiments", name, "golden"), f"cannot be used: {reason}")
 
 
-def _problems(found: Iterable[Finding], path: Path, lines: LineMap, raw: dict[str, Any]) -> list[Problem]:
-    problems = [
-        Problem(
-            path, lines.line(f.location), ".".join(map(str, f.location)), _shown(raw, f.location), f.rule, f.suggestion
-        )
-        for f in found
-    ]
-    return sorted(problems, key=lambda problem: problem.line)
+def _unusable(golden: Path) -> str:
+    try:
+        if golden.exists() and not golden.is_file():
+            return f"{golden} is no file"
+        load_golden(golden)
+    except GoldenError as error:
+        return str(error)
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
-def _shown(raw: Any, location: Location) -> str:
-    """Return the value at a location as it stands in the file; tables are not shown."""
+def _problems(
+    found: Iterable[Finding], path: Path, lines: LineMap, raw: dict[str, Any], variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    for location, rule, suggestion, _ in found:
+        key = str(location[-1])
+        if location == ("router", key) and key in variables:
+            yield environment.problem(key, variables[key], rule, suggestion)
+        else:
+            value = shown(_value(raw, location))
+            yield Problem(path, lines.line(location), dotted(location), value, rule, suggestion)
+
+
+def _value(raw: Any, location: Location) -> Any:
+    """Return the value at a location as it stands in the file; a table where there is none."""
     for part in location:
         try:
             raw = raw[part]
         except (KeyError, IndexError, TypeError):
-            return ""
-    if isinstance(raw, dict):
-        return ""
-    return msgspec.json.encode(raw, enc_hook=str).decode()[:80]
+            return {}
+    return raw
 
 
 def config_hash(experiment: Experiment, backends: Mapping[str, Backend]) -> str:
-    """Return what identifies an epoch of one experiment: everything that bears on its figures, and nothing else."""
-    described = experiment.model_dump(mode="json", exclude={"owner", "hypothesis"})
+    """Return what identifies an epoch of one experiment: everything that bears on its figures, and nothing else.
+
+    Of the golden set its file's name counts, not its folder: a configuration that has moved is still the same.
+    """
+    described = experiment.model_dump(mode="json", exclude={"owner", "hypothesis", "golden"})
+    described["golden"] = experiment.golden.name if experiment.golden else None
     described["backends"] = {
         side: backends[name].model_dump(mode="json")
         for side, name in (("control", experiment.control), ("treatment", experiment.treatment))

@@ -1,8 +1,8 @@
 """The records that a `config.toml` becomes: frozen, complete, every default filled in.
 
-Nothing here reads a file; `experiments.config.load` does. Every rule that concerns one record alone is a validator
-here; rules between records (a treatment that is not a backend, two experiments that match the same traffic) are in
-`experiments.config.rules`.
+Nothing here reads a file; `experiments.config.load` does. The limits of a single key stand here; rules between keys
+and between records (a treatment that is not a backend, two experiments that match the same traffic) are in
+`experiments.config.rules` and `experiments.config.metric_rules`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Count = Annotated[int, Field(ge=1)]
 class Record(BaseModel):
     """Frozen, and strict about unknown keys and about types (no "10" where a number is wanted)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class RouterSettings(Record):

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from experiments.config import records
+from experiments.config.fields import range_in_words
 
 _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[router]", records.RouterSettings),
@@ -32,7 +33,7 @@ _SPELLINGS = {
     "urls": 'text `url = "..."`, or list `urls = [...]`',
     "unit": '`"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"` or `"request"`',
     "slices": 'list of `"header:NAME"`, `"cookie:NAME"` or `"body:path.to.field"`',
-    "ramp": "list of numbers in percent",
+    "ramp": "list of numbers in percent, between 0 and 100",
     "protected_slices": "list of slice attributes",
     "headers": "table of texts",
     "better_by": 'text such as `"30%"`, or a number from 0 to 1',
@@ -64,9 +65,9 @@ def _row(name: str, field: FieldInfo) -> str:
 def _value(name: str, field: FieldInfo) -> str:
     if name in _SPELLINGS:
         return _SPELLINGS[name]
-    words = "|".join(_words(field.annotation))
-    limits = ", ".join(_limits(field.metadata))
-    return (words + (f", {limits}" if limits else "")).replace("|", " or ")
+    words = " or ".join(_words(field.annotation))
+    limits = range_in_words(field)
+    return words + (f", {limits}" if limits else "")
 
 
 def _words(annotation: Any) -> Iterator[str]:
@@ -79,14 +80,6 @@ def _words(annotation: Any) -> Iterator[str]:
         for argument in getattr(annotation, "__args__", ()):
             if argument is not type(None):
                 yield from _words(argument)
-
-
-def _limits(metadata: list[Any]) -> Iterator[str]:
-    for item in metadata:
-        for name, word in (("gt", "above"), ("ge", "from"), ("lt", "below"), ("le", "up to")):
-            limit = getattr(item, name, None)
-            if limit is not None:
-                yield f"{word} {limit:g}"
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
+from experiments.config.metric_rules import NAME, NAME_RULE, check_metrics
 from experiments.config.problems import nearest
-from experiments.config.records import Backend, Config, Experiment, Guardrail, Match, Monitor
+from experiments.config.records import Backend, Config, Experiment, Match, RouterSettings
+from experiments.config.shape import NO_FILES
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_NAME_RULE = "a name is up to 64 of a-z, 0-9, _ . -, and begins with a letter or digit"
-_KNOWN_SCORERS = "exact, label, agreement"
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_DATABASES = ("sqlite:///", "postgresql+psycopg://")
 
 
 def check(config: Config) -> Iterator[Finding]:
@@ -28,33 +30,46 @@ def check(config: Config) -> Iterator[Finding]:
 
 
 def _router(config: Config) -> Iterator[Finding]:
-    settings = config.router
+    yield from _addresses(config.router)
+    yield from _database(config.router.database)
+    default = config.router.default_backend
+    if default is not None and default not in config.backends:
+        because = (("backends", default),)
+        yield Finding(("router", "default_backend"), "is no backend", nearest(default, config.backends), because)
+    if not config.experiments and default is None:
+        rule = "there is nothing to do: no experiment, and no router.default_backend"
+        yield Finding(("experiments",), rule, because=(("experiments",), ("router", "default_backend")))
+
+
+def _addresses(settings: RouterSettings) -> Iterator[Finding]:
     for key in ("listen", "admin"):
         if not _is_address(getattr(settings, key)):
             yield Finding(("router", key), 'must be "host:port" with a port from 0 to 65535')
-    if settings.listen == settings.admin and not settings.listen.endswith(":0"):
-        yield Finding(("router", "admin"), "must differ from router.listen")
-    if not settings.database.startswith(("sqlite:///", "postgresql+psycopg://")):
-        yield Finding(("router", "database"), 'must begin with "sqlite:///" or "postgresql://"')
-    default = settings.default_backend
-    if default is not None and default not in config.backends:
-        yield Finding(("router", "default_backend"), "is no backend", nearest(default, config.backends))
-    if not config.experiments and default is None:
-        yield Finding(("experiments",), "there is nothing to do: no experiment, and no router.default_backend")
+    if settings.listen == settings.admin and int(settings.listen.rpartition(":")[2] or 0) != 0:
+        key, other = ("admin", "listen") if "admin" in settings.model_fields_set else ("listen", "admin")
+        yield Finding(("router", key), f"must differ from router.{other}", because=(("router", other),))
 
 
 def _is_address(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    return bool(host) and port.isdigit() and int(port) <= 65_535
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and int(found[1]) <= 65_535
+
+
+def _database(url: str) -> Iterator[Finding]:
+    at = ("router", "database")
+    if url in NO_FILES:
+        yield Finding(at, 'must name a file, for example "sqlite:///touchstone.db"')
+    elif not url.startswith(_DATABASES):
+        yield Finding(at, 'must begin with "sqlite:///" or "postgresql://"')
 
 
 def _backend(at: Location, backend: Backend) -> Iterator[Finding]:
-    if not _NAME.fullmatch(backend.name):
-        yield Finding(at, _NAME_RULE)
+    if not NAME.fullmatch(backend.name):
+        yield Finding(at, NAME_RULE)
     for index, url in enumerate(backend.urls):
-        key = (*at, "urls", index) if len(backend.urls) > 1 else (*at, "url")
         if not _is_base_url(url):
-            yield Finding(key, "must be http:// or https:// with a host, and without user, query or fragment")
+            rule = "must be http:// or https:// with a host, and without user, query or fragment"
+            yield Finding((*at, "urls", index), rule, because=((*at, "urls"),))
 
 
 def _is_base_url(url: str) -> bool:
@@ -63,141 +78,85 @@ def _is_base_url(url: str) -> bool:
         port_is_sound = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    bare = not (parts.query or parts.fragment or parts.username or parts.password)
+    bare = url.isprintable() and not re.search(r"[\s?#\\]", url) and "@" not in parts.netloc
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and port_is_sound
 
 
 def _experiment(at: Location, experiment: Experiment, config: Config) -> Iterator[Finding]:
-    if not _NAME.fullmatch(experiment.name):
-        yield Finding(at, _NAME_RULE)
+    if not NAME.fullmatch(experiment.name):
+        yield Finding(at, NAME_RULE)
+    yield from _match((*at, "match"), experiment.match)
     yield from _variants(at, experiment, config)
     yield from _split(at, experiment)
-    yield from _metrics(at, experiment, config)
-    yield from _policy(at, experiment)
-    if not experiment.match.path.startswith("/"):
-        yield Finding((*at, "match", "path"), 'must begin with "/"')
-    attributes = [slice_.attribute for slice_ in experiment.slices]
-    for index, attribute in enumerate(attributes):
-        if attribute in attributes[:index]:
-            yield Finding((*at, "slices", index), f"the attribute {attribute!r} is there twice")
+    yield from _slices(at, experiment)
+    yield from check_metrics(at, experiment, config.backends)
+    yield from _days((*at, "policy"), experiment)
+
+
+def _match(at: Location, match: Match) -> Iterator[Finding]:
+    if not match.path.startswith("/"):
+        yield Finding((*at, "path"), 'must begin with "/"')
+    lowered = [name.lower() for name in match.headers]
+    for name in match.headers:
+        if not _HEADER.fullmatch(name):
+            yield Finding((*at, "headers", name), "is no name of a header")
+        if lowered.count(name.lower()) > 1:
+            yield Finding((*at, "headers", name), "is there twice: capitals make no difference in a header's name")
 
 
 def _variants(at: Location, experiment: Experiment, config: Config) -> Iterator[Finding]:
     for side in ("control", "treatment"):
         name = getattr(experiment, side)
         if name not in config.backends:
-            yield Finding((*at, side), "is no backend", nearest(name, config.backends))
+            because = (("backends", name),)
+            yield Finding((*at, side), "is no backend", nearest(name, config.backends), because)
     if experiment.control == experiment.treatment:
-        yield Finding((*at, "treatment"), "must differ from the control")
-    found = [config.backends.get(name) for name in (experiment.control, experiment.treatment)]
-    protocols = {backend.protocol for backend in found if backend is not None}
-    if len(protocols) > 1:
-        yield Finding((*at, "treatment"), "must speak the same protocol as the control")
+        yield Finding((*at, "treatment"), "must differ from the control", because=((*at, "control"),))
+    found = [config.backends[name] for name in (experiment.control, experiment.treatment) if name in config.backends]
+    if len({backend.protocol for backend in found}) > 1:
+        protocols = tuple(("backends", backend.name, "protocol") for backend in found)
+        yield Finding((*at, "treatment"), "must speak the same protocol as the control", because=protocols)
 
 
 def _split(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    because = ((*at, "ramp"),)
     if any(low >= high for low, high in itertools.pairwise(experiment.ramp)):
-        yield Finding((*at, "ramp"), "must rise from stage to stage")
-    given = experiment.split_percent
-    if "split_percent" in experiment.model_fields_set and given not in experiment.ramp:
-        yield Finding((*at, "split_percent"), "the ramp decides: remove this, or make it one of the ramp's stages")
+        yield Finding((*at, "ramp"), "must rise from stage to stage", because=because)
+    if "split_percent" in experiment.model_fields_set and experiment.split_percent not in experiment.ramp:
+        rule = "the ramp decides: remove split_percent, or put it into the ramp"
+        yield Finding((*at, "split_percent"), rule, because=because)
 
 
-def _metrics(at: Location, experiment: Experiment, config: Config) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
-    for group, name in _metric_names(experiment):
-        if name in seen:
-            yield Finding((*at, group, name), f"there is a metric of this name under {seen[name]} already")
-        seen[name] = group
-    for guardrail in experiment.guardrails:
-        yield from _guardrail((*at, "guardrails", guardrail.name), guardrail)
-        yield from _scorer((*at, "guardrails", guardrail.name), guardrail, experiment)
-    for monitor in experiment.monitors:
-        if monitor.scorer is None and not monitor.feedback:
-            yield Finding((*at, "monitors", monitor.name), f"needs a scorer ({_KNOWN_SCORERS}) or feedback = true")
-        yield from _scorer((*at, "monitors", monitor.name), monitor, experiment)
-    yield from _cost(at, experiment, config)
-
-
-def _metric_names(experiment: Experiment) -> Iterator[tuple[str, str]]:
-    yield from (("guardrails", metric.name) for metric in experiment.guardrails)
-    yield from (("goals", metric.name) for metric in experiment.goals)
-    yield from (("monitors", metric.name) for metric in experiment.monitors)
-
-
-def _guardrail(at: Location, guardrail: Guardrail) -> Iterator[Finding]:
-    event = guardrail.feedback or guardrail.name == "errors"
-    if guardrail.scorer is None and not event:
-        yield Finding(at, f"needs a scorer ({_KNOWN_SCORERS}) or feedback = true")
-    if guardrail.scorer is not None and guardrail.margin is None:
-        yield Finding((*at, "margin"), "is missing: the loss that you agree to accept, 0.02 is 2 points")
-    if guardrail.feedback and guardrail.max_relative is None:
-        yield Finding((*at, "max_relative"), "is missing: the highest accepted ratio of bad feedback, for example 1.2")
-    if not event and guardrail.max_relative is not None:
-        yield Finding((*at, "max_relative"), "is for errors and feedback only; a scorer takes a margin")
-    if guardrail.feedback and guardrail.margin is not None:
-        yield Finding((*at, "margin"), "feedback is not paired: it takes max_relative, not a margin")
-    yield from _margins(at, guardrail)
-
-
-def _margins(at: Location, guardrail: Guardrail) -> Iterator[Finding]:
-    margin = guardrail.margin
-    for key in ("tolerance", "slice_margin"):
-        if getattr(guardrail, key) is not None and margin is None:
-            yield Finding((*at, key), "needs a margin beside it")
-    if margin is None:
-        return
-    if guardrail.tolerance is not None and guardrail.tolerance > margin:
-        yield Finding((*at, "tolerance"), f"must not be above the margin ({margin:g})")
-    if guardrail.slice_margin is not None and guardrail.slice_margin < margin:
-        yield Finding((*at, "slice_margin"), f"must not be below the margin ({margin:g})")
-
-
-def _scorer(at: Location, metric: Guardrail | Monitor, experiment: Experiment) -> Iterator[Finding]:
-    if metric.scorer is not None and metric.feedback:
-        yield Finding((*at, "feedback"), "a metric has a scorer or feedback, not both")
-    if metric.scorer in {"exact", "label"} and experiment.golden is None:
-        yield Finding((*at, "scorer"), "needs references: name a golden set under the experiment's `golden`")
-    if metric.scorer == "label" and not _is_extractor(metric.label):
-        yield Finding((*at, "label"), 'must be "json:path.to.field", or "regex:..." with exactly one group')
-    if metric.scorer != "label" and metric.label is not None:
-        yield Finding((*at, "label"), 'is for scorer = "label" only')
-
-
-def _is_extractor(text: str | None) -> bool:
-    kind, _, pattern = (text or "").partition(":")
-    if kind == "json":
-        return bool(pattern)
-    try:
-        return kind == "regex" and re.compile(pattern).groups == 1
-    except re.error:
-        return False
-
-
-def _cost(at: Location, experiment: Experiment, config: Config) -> Iterator[Finding]:
-    if all(goal.name != "cost" for goal in experiment.goals):
-        return
-    for name in (experiment.control, experiment.treatment):
-        if name in config.backends and config.backends[name].price is None:
-            yield Finding((*at, "goals", "cost"), f"needs a price on the backend {name!r}")
-
-
-def _policy(at: Location, experiment: Experiment) -> Iterator[Finding]:
-    policy = experiment.policy
-    if policy.min_days > policy.max_days:
-        yield Finding((*at, "policy", "min_days"), f"must not be above max_days ({policy.max_days:g})")
+def _slices(at: Location, experiment: Experiment) -> Iterator[Finding]:
     attributes = [slice_.attribute for slice_ in experiment.slices]
-    for attribute in policy.protected_slices:
+    for index, attribute in enumerate(attributes):
+        if attribute in attributes[:index]:
+            rule = f'there is a slice attribute "{attribute}" already'
+            yield Finding((*at, "slices", index), rule, because=((*at, "slices"),))
+    for index, attribute in enumerate(experiment.policy.protected_slices):
         if attribute not in attributes:
-            rule = f"{attribute!r} is no slice of this experiment; its slices: {', '.join(attributes) or 'none'}"
-            yield Finding((*at, "policy", "protected_slices"), rule, nearest(attribute, attributes))
+            rule = f"is no slice of this experiment; its slices: {', '.join(attributes) or 'none'}"
+            protected = (*at, "policy", "protected_slices")
+            because = ((*at, "slices"), protected)
+            yield Finding((*protected, index), rule, nearest(attribute, attributes), because)
+
+
+def _days(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    policy, low, high = experiment.policy, (*at, "min_days"), (*at, "max_days")
+    if policy.min_days <= policy.max_days:
+        return
+    if "min_days" in policy.model_fields_set:
+        yield Finding(low, f"must not be above max_days ({policy.max_days:g})", because=(high,))
+    else:
+        yield Finding(high, f"must not be below min_days ({policy.min_days:g} unless given)", because=(low,))
 
 
 def _ambiguous(experiments: Sequence[Experiment]) -> Iterator[Finding]:
     for one, other in itertools.combinations(experiments, 2):
         if _overlap(one.match, other.match):
-            rule = f"matches requests that {one.name!r} matches too: tell them apart by path, model or a header"
-            yield Finding(("experiments", other.name, "match"), rule)
+            rule = f'matches requests that "{one.name}" matches too: tell them apart by path, model or a header'
+            at = ("experiments", other.name, "match")
+            yield Finding(at, rule, because=(("experiments", one.name, "match"), at))
 
 
 def _overlap(one: Match, other: Match) -> bool:

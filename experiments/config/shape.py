@@ -1,7 +1,7 @@
 """From the spelling that people like to the shape of the records: `"30%"`, `url = ...`, `unit = "header:x-user-id"`.
 
 Only shapes are changed here. A value that has no known shape is passed on as it is, and the records refuse it with
-their own rule. Every function also says where in the file a record's field came from, so that errors find their line.
+their own rule; `experiments.config.messages.in_file` knows the way back to the file's keys.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from typing import Any
 Table = dict[str, Any]
 _METRICS = ("guardrails", "goals", "monitors")
 _ERRORS_DEFAULTS = {"max_relative": 1.2, "margin": 0.01}
+_PLACE = re.compile(
+    r"(?P<kind>header|cookie):(?P<name>[\w!#$%&'*+.^`|~-]+)|(?P<body>body):(?P<path>[^.]+(?:\.[^.]+)*)", re.ASCII
+)
+NO_FILES = ("sqlite:///", "sqlite:///:memory:")
+"""SQLite URLs without a file: processes could not share them."""
 
 
 def shape(raw: Table, path: Path) -> Table:
@@ -40,7 +45,7 @@ def _router(table: Any, folder: Path) -> Any:
 
 
 def _database(url: Any, folder: Path) -> Any:
-    if not isinstance(url, str):
+    if not isinstance(url, str) or url in NO_FILES:
         return url
     if url.startswith("sqlite:///"):
         return f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
@@ -52,7 +57,7 @@ def _file(value: Any, folder: Path) -> Any:
 
 
 def _backend(name: str, table: Table) -> Table:
-    changed = {"name": name, **table}
+    changed = {**table, "name": name}
     if "url" in changed and "urls" not in changed:
         changed["urls"] = (changed.pop("url"),)
     if isinstance(changed.get("urls"), list):
@@ -61,8 +66,9 @@ def _backend(name: str, table: Table) -> Table:
 
 
 def _experiment(name: str, table: Table, folder: Path) -> Table:
-    changed = {"name": name, "salt": name, **table}
-    changed["ramp"] = tuple(_ramp(table)) if isinstance(table.get("ramp", []), list) else table["ramp"]
+    changed = {"salt": name, **table, "name": name}
+    ramp = table.get("ramp", [table.get("split_percent", 0.0)])
+    changed["ramp"] = tuple(ramp) if isinstance(ramp, list) else ramp
     if "unit" in table:
         changed["unit"] = source(table["unit"])
     if isinstance(table.get("slices"), list):
@@ -79,16 +85,14 @@ def _experiment(name: str, table: Table, folder: Path) -> Table:
     return changed
 
 
-def _ramp(table: Table) -> list[Any]:
-    stages: list[Any] = table.get("ramp") or [table.get("split_percent", 0.0)]
-    return stages
-
-
 def _match(table: Table) -> Table:
     headers = table.get("headers")
     if not isinstance(headers, dict):
         return table
-    return {**table, "headers": {str(name).lower(): value for name, value in headers.items()}}
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return (
+        {**table, "headers": lowered} if len(lowered) == len(headers) else table
+    )  # a rule refuses the second spelling
 
 
 def _policy(table: Table) -> Table:
@@ -98,15 +102,15 @@ def _policy(table: Table) -> Table:
 
 def _slice(item: Any) -> Any:
     found = source(item)
-    if not isinstance(found, dict) or found["kind"] == "request":
-        return item
+    if found is None or found["kind"] == "request":
+        return None
     return {"attribute": found["name"].rpartition(".")[2], "source": found}
 
 
 def _metric(group: str, name: str, table: Any) -> Any:
     if not isinstance(table, dict):
         return table
-    changed = {"name": name, **table}
+    changed = {**table, "name": name}
     if group == "guardrails" and name == "errors":
         changed = _ERRORS_DEFAULTS | changed
     if isinstance(better := changed.get("better_by"), str):
@@ -124,17 +128,17 @@ def share(text: str) -> Any:
     return float(found.group(1)) / 100 if found else text
 
 
-def source(text: Any) -> Any:
-    """Turn "header:X-User-Id" into a source; anything else stays as it is.
+def source(text: Any) -> dict[str, str] | None:
+    """Turn "header:X-User-Id" into a source, and anything that is none into nothing.
 
-    >>> source("header:X-User-Id"), source("body:metadata.user")
-    ({'kind': 'header', 'name': 'x-user-id'}, {'kind': 'body', 'name': 'metadata.user'})
+    >>> source("header:X-User-Id"), source("body:metadata.user"), source("X-User-Id")
+    ({'kind': 'header', 'name': 'x-user-id'}, {'kind': 'body', 'name': 'metadata.user'}, None)
     """
     if text == "request":
         return {"kind": "request"}
-    if not isinstance(text, str):
-        return text
-    kind, colon, name = text.partition(":")
-    if not colon or not name or kind not in {"header", "cookie", "body"}:
-        return text
-    return {"kind": kind, "name": name if kind == "body" else name.lower()}
+    found = _PLACE.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    if found["body"]:
+        return {"kind": "body", "name": found["path"]}
+    return {"kind": found["kind"], "name": found["name"].lower()}

@@ -115,6 +115,24 @@ async def test_a_treatment_that_is_worse_is_rolled_back_and_serves_nobody_within
     assert "agreement in all traffic is worse than the tolerated" in last.reason
 
 
+@pytest.mark.postgres
+async def test_the_loop_closes_on_postgresql_too(served, postgres_url) -> None:
+    running = served(ramp="[50]", mirror=100, min_days=0, database=postgres_url)
+    running.treatment.behaviour = Behaviour(answer=sometimes_wrong(0.3))
+
+    sending = asyncio.ensure_future(running.send(6_000, users=3_000, per_second=250))
+    rolled_back = await asyncio.to_thread(running.wait_for, lambda: running.phase() == Phase.ROLLED_BACK, 30)
+    sending.cancel()
+    await asyncio.sleep(1.0)
+    running.treatment.received.clear()
+    await running.send(100, first=10_000)
+
+    assert rolled_back
+    assert running.treatment.received == []
+    replay = await asyncio.to_thread(_touchstone, "replay", "support", "--config", str(running.config))
+    assert replay.returncode == 0, replay.stdout
+
+
 async def test_two_equal_variants_are_never_found_harmful(served) -> None:
     running = served(ramp="[50]", mirror=100)
     running.control.behaviour = running.treatment.behaviour = Behaviour(answer=sometimes_wrong(0.1))

@@ -37,9 +37,22 @@ def loaded(stored: StoredExchange) -> LoadedExchange:
     return LoadedExchange(**values)
 
 
-@pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(name="sqlite")
+def _sqlite(tmp_path: Path) -> Iterator[Store]:
+    """A store in `touchstone.db` of the test's folder."""
     store = open_store(f"sqlite:///{tmp_path / 'touchstone.db'}")
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(name="store", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def _store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The same tests on both databases."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite")
+        return
+    store = open_store(request.getfixturevalue("postgres_url"))
     store.migrate()
     yield store
     store.close()

@@ -106,15 +106,15 @@ def test_the_journal_offset_is_stored_with_the_batch_and_never_goes_back(store: 
     assert store.damaged_records() == 2
 
 
-def test_a_batch_that_fails_leaves_neither_rows_nor_offset(store: Store, exchange, tmp_path: Path) -> None:
+def test_a_batch_that_fails_leaves_neither_rows_nor_offset(sqlite: Store, exchange, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "touchstone.db") as raw:
         raw.execute("CREATE TRIGGER full BEFORE INSERT ON segment BEGIN SELECT RAISE(ABORT, 'disk full'); END")
 
     with pytest.raises(Exception, match="disk full"):
-        store.load("a.journal", 100, [exchange_loaded(exchange())])
+        sqlite.load("a.journal", 100, [exchange_loaded(exchange())])
 
-    assert store.count_exchanges() == {}
-    assert store.segment_offset("a.journal") == 0
+    assert sqlite.count_exchanges() == {}
+    assert sqlite.segment_offset("a.journal") == 0
 
 
 def exchange_loaded(stored):
@@ -157,16 +157,16 @@ def test_feedback_is_joined_with_its_exchange_and_the_latest_value_wins(store: S
     assert (found.value, found.unit, found.assigned) == (0.0, stored.exchange.unit, "control")
 
 
-def test_a_look_its_transition_and_its_route_are_one_transaction(store: Store, experiment, tmp_path: Path) -> None:
-    state = _begin(store, experiment)
+def test_a_look_its_transition_and_its_route_are_one_transaction(sqlite: Store, experiment, tmp_path: Path) -> None:
+    state = _begin(sqlite, experiment)
     with sqlite3.connect(tmp_path / "touchstone.db") as raw:
         raw.execute("CREATE TRIGGER full BEFORE INSERT ON route BEGIN SELECT RAISE(ABORT, 'disk full'); END")
 
     with pytest.raises(Exception, match="disk full"):
-        store.save_look(_look(1), _transition(1), state)
+        sqlite.save_look(_look(1), _transition(1), state)
 
-    assert store.looks("support", 1) == []
-    assert len(store.transitions("support")) == 1
+    assert sqlite.looks("support", 1) == []
+    assert len(sqlite.transitions("support")) == 1
 
 
 def test_a_look_comes_back_as_it_was_stored(store: Store, experiment) -> None:

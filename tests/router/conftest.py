@@ -10,25 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_config import make_config
 
-from experiments.config.records import (
-    Backend,
-    Config,
-    Experiment,
-    Guardrail,
-    Match,
-    Monitor,
-    RouterSettings,
-    Slice,
-    Source,
-)
 from experiments.journal_format import Entry, read_segment
 from experiments.model import Exchange, Feedback, Phase, Route
 from router.app import DataPlane, build_app
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
-
-CHAT = "/v1/chat/completions"
 
 
 @dataclass
@@ -60,30 +48,6 @@ class Plane:
                 assert len(found) == count, f"{len(found)} {role} exchanges, not {count}"
                 return found
             time.sleep(0.02)
-
-
-def make_config(folder: Path, control: str, treatment: str, **changes: Any) -> Config:
-    settings = RouterSettings(
-        journal=folder, listen="127.0.0.1:0", admin="127.0.0.1:0", **changes.pop("settings", {"max_body_bytes": 2**20})
-    )
-    values: dict[str, Any] = {
-        "name": "support",
-        "match": Match(path=CHAT),
-        "control": "original",
-        "treatment": "int4",
-        "ramp": (50.0,),
-        "salt": "support",
-        "unit": Source(kind="header", name="x-user-id"),
-        "slices": (Slice(attribute="x-language", source=Source(kind="header", name="x-language")),),
-        "guardrails": (Guardrail(name="errors", max_relative=1.2, margin=0.01),),
-        "monitors": (Monitor(name="thumbs_up", feedback=True),),
-    }
-    experiment = Experiment(**(values | changes))
-    backends = {
-        "original": Backend(name="original", urls=(control,)),
-        "int4": Backend(name="int4", urls=(treatment,)),
-    }
-    return Config(path=folder / "config.toml", router=settings, backends=backends, experiments={"support": experiment})
 
 
 @pytest.fixture(name="plane")

@@ -1,0 +1,122 @@
+"""Rules about the metrics of one experiment. Pure: records in, findings out."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import get_args
+
+from experiments.config.lines import Location
+from experiments.config.messages import Finding
+from experiments.config.problems import nearest
+from experiments.config.records import Backend, Experiment, Guardrail, Monitor, ScorerName
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+NAME_RULE = "a name is up to 64 of a-z, 0-9, _ . -, and begins with a letter or digit"
+_SCORERS = ", ".join(get_args(ScorerName))
+
+
+def check_metrics(at: Location, experiment: Experiment, backends: Mapping[str, Backend]) -> Iterator[Finding]:
+    """Yield everything that is wrong with an experiment's guardrails, goals and monitors."""
+    yield from _names(at, experiment)
+    for guardrail in experiment.guardrails:
+        here = (*at, "guardrails", guardrail.name)
+        yield from _errors(here, guardrail) if guardrail.name == "errors" else _guardrail(here, guardrail)
+        yield from _margins(here, guardrail)
+        yield from _scorer(here, guardrail, at, experiment)
+    for monitor in experiment.monitors:
+        here = (*at, "monitors", monitor.name)
+        if monitor.scorer is None and not monitor.feedback:
+            yield _needs_a_scorer(here)
+        yield from _scorer(here, monitor, at, experiment)
+    yield from _cost(at, experiment, backends)
+
+
+def _names(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for group in ("guardrails", "goals", "monitors"):
+        for metric in getattr(experiment, group):
+            if not NAME.fullmatch(metric.name):
+                yield Finding((*at, group, metric.name), NAME_RULE)
+            if metric.name in seen:
+                rule = f"there is a metric of this name under {seen[metric.name]} already"
+                yield Finding((*at, group, metric.name), rule)
+            seen[metric.name] = group
+
+
+def _needs_a_scorer(at: Location, suggestion: str = "") -> Finding:
+    rule = f"needs a scorer ({_SCORERS}) or feedback = true"
+    return Finding(at, rule, suggestion, because=((*at, "scorer"), (*at, "feedback")))
+
+
+def _errors(at: Location, guardrail: Guardrail) -> Iterator[Finding]:
+    """`errors` is counted by the router itself; its limits have defaults."""
+    for key in ("scorer", "feedback"):
+        if getattr(guardrail, key):
+            yield Finding((*at, key), "is not for errors: the router counts them itself")
+
+
+def _guardrail(at: Location, guardrail: Guardrail) -> Iterator[Finding]:
+    kinds = ((*at, "scorer"), (*at, "feedback"))
+    if guardrail.scorer is None and not guardrail.feedback:
+        yield _needs_a_scorer(at, nearest(guardrail.name, ["errors"]))
+    if guardrail.scorer is not None and guardrail.margin is None:
+        rule = "is missing: the loss that you agree to accept, 0.02 is 2 points"
+        yield Finding((*at, "margin"), rule, because=kinds)
+    if guardrail.feedback and guardrail.max_relative is None:
+        rule = "is missing: the highest accepted ratio of bad feedback, for example 1.2"
+        yield Finding((*at, "max_relative"), rule, because=kinds)
+    if guardrail.max_relative is not None and not guardrail.feedback:
+        yield Finding((*at, "max_relative"), "is for errors and feedback only; a scorer takes a margin", because=kinds)
+    if guardrail.feedback and guardrail.margin is not None:
+        yield Finding((*at, "margin"), "feedback is not paired: it takes max_relative, not a margin", because=kinds)
+
+
+def _margins(at: Location, guardrail: Guardrail) -> Iterator[Finding]:
+    margin, because = guardrail.margin, ((*at, "margin"),)
+    for key in ("tolerance", "slice_margin"):
+        if getattr(guardrail, key) is not None and margin is None:
+            yield Finding((*at, key), "needs a margin beside it", because=because)
+    if margin is None:
+        return
+    if guardrail.tolerance is not None and guardrail.tolerance > margin:
+        yield Finding((*at, "tolerance"), f"must not be above the margin ({margin:g})", because=because)
+    if guardrail.slice_margin is not None and guardrail.slice_margin < margin:
+        yield Finding((*at, "slice_margin"), f"must not be below the margin ({margin:g})", because=because)
+
+
+def _scorer(
+    here: Location, metric: Guardrail | Monitor, experiment_at: Location, experiment: Experiment
+) -> Iterator[Finding]:
+    scorer = (*here, "scorer")
+    if metric.scorer is not None and metric.feedback:
+        yield Finding((*here, "feedback"), "a metric has a scorer or feedback, not both", because=(scorer,))
+    if metric.scorer in {"exact", "label"} and experiment.golden is None:
+        rule = f"needs references: name a golden set as `golden` in [experiments.{experiment.name}]"
+        golden = ((*experiment_at, "golden"), (*experiment_at, "policy", "golden"))
+        yield Finding(scorer, rule, because=golden)
+    if metric.scorer == "label" and not _is_extractor(metric.label):
+        yield Finding((*here, "label"), 'must be "json:path.to.field", or "regex:..." with exactly one group')
+    if metric.scorer != "label" and metric.label is not None:
+        yield Finding((*here, "label"), 'is for scorer = "label" only', because=(scorer,))
+
+
+def _is_extractor(text: str | None) -> bool:
+    kind, _, pattern = (text or "").partition(":")
+    if kind == "json":
+        return all(pattern.split("."))
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return kind == "regex" and re.compile(pattern).groups == 1
+    except (re.error, OverflowError, RecursionError):
+        return False
+
+
+def _cost(at: Location, experiment: Experiment, backends: Mapping[str, Backend]) -> Iterator[Finding]:
+    if all(goal.name != "cost" for goal in experiment.goals):
+        return
+    for name in (experiment.control, experiment.treatment):
+        if name in backends and backends[name].price is None:
+            because = (("backends", name, "price"),)
+            yield Finding((*at, "goals", "cost"), f'needs a price on the backend "{name}"', because=because)
