@@ -2,9 +2,10 @@
 
     make bench
 
-nginx splits (`split_clients`) and logs; Touchstone assigns, records every exchange and mirrors a tenth of the requests.
-The CPU counted is that of the serving processes: nginx's, and Touchstone's proxy (its controller is printed apart).
-The client and the backend are not counted. Rounds alternate, so a machine whose speed drifts harms both alike.
+nginx splits (`split_clients`) and logs; Touchstone assigns and records every exchange. A second Touchstone beside it
+also mirrors a tenth of the requests, which are requests of their own. The CPU counted is that of the serving processes:
+nginx's, and Touchstone's proxy (its controller is printed apart). The client and the backend are not counted. Rounds
+alternate, so a machine whose speed drifts harms all alike.
 """
 
 from __future__ import annotations
@@ -100,15 +101,16 @@ def nginx(folder: Path, a: int, b: int) -> Iterator[Target]:
 
 
 @contextmanager
-def touchstone(folder: Path, a: int, b: int, mirror: int) -> Iterator[Target]:
+def touchstone(name: str, parent: Path, a: int, b: int, mirror: int) -> Iterator[Target]:
     """`touchstone serve` in front of the two backends."""
-    port = free_port()
+    port, folder = free_port(), parent / str(mirror)
+    folder.mkdir()
     config = folder / "config.toml"
     config.write_text(_CONFIG.format(a=a, b=b, port=port, admin=free_port(), path=_PATH, mirror=mirror))
     with running(python("-m", "router", "serve", "--config", str(config)), port, folder) as process:
         time.sleep(2.0)  # children up, first routes read
         proxies, others = _by_role(tree(process.pid))
-        yield Target("touchstone", port, proxies, others)
+        yield Target(name, port, proxies, others)
 
 
 def _by_role(pids: list[int]) -> tuple[list[int], list[int]]:
@@ -160,7 +162,7 @@ def cpu_per_request(target: Target, load: Callable[[int], Awaitable[None]], requ
 def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, title: str) -> dict[str, list[float]]:
     """Alternate over the targets, `rounds` times; returns target -> microseconds per request of each round."""
     found: dict[str, list[float]] = {target.name: [] for target in targets}
-    found["controller"] = []
+    found |= {f"{target.name}: controller": [] for target in targets if target.aside}
     for target in targets:
         asyncio.run(closed_loop(target.port, body, max(50, requests // 10), 8))  # warm up
     for _ in track(range(rounds), description=title):
@@ -168,7 +170,7 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
             served, aside = cpu_per_request(target, lambda n, t=target: closed_loop(t.port, body, n, 8), requests)
             found[target.name].append(served)
             if target.aside:
-                found["controller"].append(aside)
+                found[f"{target.name}: controller"].append(aside)
     return found
 
 
@@ -193,7 +195,7 @@ def print_cpu(out: Console, title: str, found: dict[str, list[float]]) -> None:
         if not values:
             continue
         ratios = [a / b for a, b in zip(values, found.get("nginx", []), strict=False) if b]
-        ratio = f"{statistics.median(ratios):.1f} x" if ratios and name == "touchstone" else "-"
+        ratio = f"{statistics.median(ratios):.1f} x" if ratios and name != "nginx" else "-"
         table.add_row(name, f"{statistics.median(values):.0f} us", f"{min(values):.0f}-{max(values):.0f}", ratio)
     out.print(table)
 
@@ -213,7 +215,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=3000, help="JSON requests a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--mirror", type=int, default=10, help="percent of requests that Touchstone mirrors")
+    parser.add_argument(
+        "--mirror",
+        type=int,
+        default=10,
+        choices=range(1, 101),
+        metavar="PERCENT",
+        help="share of requests that the second Touchstone mirrors",
+    )
     options = parser.parse_args()
     out = Console()
     with ExitStack() as stack:
@@ -228,12 +237,13 @@ def main() -> None:
             targets.append(stack.enter_context(nginx(folder, a, b)))
         else:
             out.print("nginx is not installed (Debian: nginx-light): Touchstone is measured without its peer.")
-        targets.append(stack.enter_context(touchstone(folder, a, b, options.mirror)))
+        for name, mirror in (("touchstone", 0), (f"touchstone, {options.mirror} % mirrored", options.mirror)):
+            targets.append(stack.enter_context(touchstone(name, folder, a, b, mirror)))
         json_cpu = measure_cpu(targets, JSON_BODY, options.requests, options.rounds, "CPU, JSON           ")
         sse_cpu = measure_cpu(targets, SSE_BODY, options.requests // 5, options.rounds, "CPU, SSE            ")
         latency = measure_latency(targets, a, 200, options.rounds)
         memory = {target.name: resident_mib(target.pids) for target in targets}
-        out.print(f"\nSimulated backends on loopback; Touchstone records everything and mirrors {options.mirror} %.")
+        out.print("\nSimulated backends on loopback; Touchstone records every exchange.")
         print_cpu(out, "JSON request", json_cpu)
         print_cpu(out, "Stream of 100 chunks (SSE)", sse_cpu)
         print_latency(out, latency)

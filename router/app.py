@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from router.journal import Journal
 from router.proxy import Proxy
 from router.routes import RouteWatcher
 from router.shadow import ShadowPool
-from router.upstream import Upstream, open_session
+from router.upstream import Transports, Upstream
 
 _OWN = "/_touchstone/"
 
@@ -53,12 +53,14 @@ class DataPlane:
         self._api = self._build_api(FeedbackEndpoint(config, self.journal, lookup_exchange))
         self._proxy: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch between our own API and the model paths."""
-        if scope["type"] == "http" and not scope["path"].startswith(_OWN) and self._proxy is not None:
-            await self._proxy(scope, receive, send)
-            return
-        await self._api(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Dispatch between our own API and the model paths.
+
+        Not a coroutine itself: a stream wakes every coroutine between the server and its source, for every piece.
+        """
+        if scope["type"] == "http" and self._proxy is not None and not scope["path"].startswith(_OWN):
+            return self._proxy(scope, receive, send)
+        return self._api(scope, receive, send)
 
     def _build_api(self, feedback: FeedbackEndpoint) -> Starlette:
         async def healthz(_: Request) -> Response:
@@ -90,9 +92,9 @@ class DataPlane:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         settings = self._config.router
-        session = open_session(settings)
+        transports = Transports(settings)
         upstreams = {
-            name: Upstream(backend, session, settings.between_bytes_timeout_s)
+            name: Upstream(backend, transports, settings.between_bytes_timeout_s)
             for name, backend in self._config.backends.items()
         }
         self.journal.start()
@@ -105,7 +107,7 @@ class DataPlane:
             sweeping.cancel()
             # The server has let the answers in flight end; mirrored ones get a moment of their own.
             await self.shadows.close(grace_s=min(2.0, settings.shutdown_grace_s))
-            await session.close()
+            await transports.close()
             self.watcher.close()
             self.journal.close()
 

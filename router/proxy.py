@@ -233,7 +233,10 @@ class _Exchange:
         self._watcher = task.get_loop().create_task(self._watch(receive, task))
         try:
             await self._mirrored()
-            await self._serve()
+            upstream, answer = await self._open()
+            with answer.response as response:
+                self._recording.answered(upstream.name, response.endpoint_url, response.status, response.headers)
+                await self._stream(response, answer.first)
         except UpstreamError as error:
             await self._fail(error)
         except asyncio.CancelledError:
@@ -264,15 +267,6 @@ class _Exchange:
             # One turn of the loop: the mirror's request is on the wire before ours. Without it, ours is.
             await asyncio.sleep(0)
 
-    async def _serve(self) -> None:
-        upstream, answer = await self._open()
-        try:
-            response = answer.response
-            self._recording.answered(upstream.name, response.endpoint_url, response.status, response.headers)
-            await self._stream(response, answer.first)
-        finally:
-            answer.response.close()
-
     async def _open(self) -> tuple[Upstream, _Answer]:
         """Open the assigned backend; if a treatment fails before its first byte, control, once."""
         plan = self._plan
@@ -295,8 +289,8 @@ class _Exchange:
         response = await upstream.open(request.method, request.target, self._plan.headers, request.body)
         try:
             return _Answer(response, await response.read())
-        except BaseException:
-            response.close()
+        except BaseException as error:
+            response.give_up(error)
             raise
 
     async def _stream(self, response: UpstreamResponse, chunk: bytes) -> None:
@@ -304,17 +298,19 @@ class _Exchange:
         await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         expected = content_length(headers)
         error = ErrorKind.STATUS if is_failure(response.status) else None
+        # Once for every piece of every stream: nothing here that is not needed.
+        send, read, recording = self._send, response.read, self._recording
         while chunk:
-            self._recording.chunk(chunk)
-            if self._recording.bytes_out == expected:
+            length = response.taken_bytes = recording.chunk(chunk)
+            if length == expected:
                 # The client has its whole answer with this chunk: record it first.
                 self._complete(error)
-                await self._send({"type": "http.response.body", "body": chunk})
+                await send({"type": "http.response.body", "body": chunk})
                 return
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-            chunk = await response.read()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = await read()
         self._complete(error)
-        await self._send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": b""})
 
     def _complete(self, error: ErrorKind | None) -> None:
         if self._watcher is not None:

@@ -42,15 +42,17 @@ class Recording:
             if name.lower() == b"content-type":
                 self._fields["stream"] = value.lower().startswith(_STREAMS)
 
-    def chunk(self, data: bytes) -> None:
-        """Note a piece of the response's body."""
+    def chunk(self, data: bytes) -> int:
+        """Note a piece of the response's body; returns the length of the body so far, in bytes."""
         self._last_at = time.perf_counter()
         if self._first_at is None:
             self._first_at = self._last_at
-        self.bytes_out += len(data)
+        length = len(data)
         if self._capturing > 0:
-            self._captured.append(data if len(data) <= self._capturing else data[: self._capturing])
-            self._capturing -= len(data)
+            self._captured.append(data if length <= self._capturing else data[: self._capturing])
+            self._capturing -= length
+        self.bytes_out += length
+        return self.bytes_out
 
     def finish(self, error: ErrorKind | None = None) -> Exchange:
         """Return the exchange as it ended."""

@@ -73,13 +73,10 @@ class ShadowPool:
 
     async def _exchange(self, mirrored: Mirrored, recording: Recording) -> ErrorKind | None:
         upstream = mirrored.upstream
-        response = await upstream.open(mirrored.method, mirrored.target, mirrored.headers, mirrored.body)
-        try:
+        with await upstream.open(mirrored.method, mirrored.target, mirrored.headers, mirrored.body) as response:
             recording.answered(upstream.name, response.endpoint_url, response.status, response.headers)
             while chunk := await response.read():
-                recording.chunk(chunk)
-        finally:
-            response.close()
+                response.taken_bytes = recording.chunk(chunk)
         return ErrorKind.STATUS if is_failure(response.status) else None
 
     async def close(self, grace_s: float) -> None:

@@ -72,6 +72,7 @@ def run_proxy(
     listening = bind(config.router.listen) if fd is None else socket.socket(fileno=fd)
     settings = uvicorn.Config(
         build_app(config, load_routes=load_routes, lookup_exchange=lookup_exchange),
+        interface="asgi3",
         loop="uvloop",
         http="httptools",
         ws="none",

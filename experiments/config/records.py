@@ -54,6 +54,8 @@ class RouterSettings(Record):
     """From dispatch to the response headers."""
     between_bytes_timeout_s: Positive = 30.0
     """Between two chunks of a response."""
+    http_transport: Literal["http1", "aiohttp"] = "http1"
+    """What carries requests to `http://` backends; `https://` is always carried by aiohttp."""
     mirror_concurrency: Count = 64
     """Mirrored requests in flight in one proxy process; more are shed, never queued."""
     look_interval_s: Positive = 5.0

@@ -19,6 +19,7 @@ def serving(app: ASGIApp, address: str = "127.0.0.1:0") -> Iterator[str]:
     listening = bind(address)
     config = uvicorn.Config(
         app,
+        interface="asgi3",
         log_config=None,
         access_log=False,
         ws="none",

@@ -50,9 +50,9 @@ class Plane:
             time.sleep(0.02)
 
 
-@pytest.fixture(name="plane")
-def _plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
-    """Start a data plane; `split` and `mirror` in percent, other keywords change the experiment."""
+@pytest.fixture(name="plane", params=["http1", "aiohttp"])
+def _plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Plane]]:
+    """Start a data plane, over either transport; `split` and `mirror` in percent, other keywords change the rest."""
     with ExitStack() as stack:
 
         def start(
@@ -60,6 +60,8 @@ def _plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
         ) -> Plane:
             control, treatment = FakeBackend(), FakeBackend()
             urls = [stack.enter_context(serving(backend)) for backend in (control, treatment)]
+            settings = {"max_body_bytes": 2**20, "http_transport": request.param, **changes.pop("settings", {})}
+            changes["settings"] = settings
             config = make_config(tmp_path / "journal", control_url or urls[0], treatment_url or urls[1], **changes)
             route = Route(
                 experiment="support",
