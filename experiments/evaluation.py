@@ -219,8 +219,9 @@ class Evaluator:
         key = Key(name, slice_)
         moments = self.ledger.moments.get(key)
         state = MeanState(moments.n, moments.mean, moments.m2) if moments else MeanState(0, 0.0, 0.0)
-        interval = asymptotic_cs(state, 1 - _LEVEL, N_STAR, BURN_IN)
-        p_value = self._goal_p(goal, state) if goal else None
+        cautious = _cautious(state)
+        interval = asymptotic_cs(cautious, 1 - _LEVEL, N_STAR, BURN_IN + 1)
+        p_value = self._goal_p(goal, cautious) if goal else None
         row = self._describe(name, "goal" if goal else "monitor", Kind.RATIO, key)
         return _with(
             row,
@@ -233,7 +234,7 @@ class Evaluator:
         )
 
     def _goal_p(self, goal: Goal, state: MeanState) -> float:
-        p_value = asymptotic_p_below(state, math.log(1 - goal.better_by), N_STAR, BURN_IN)
+        p_value = asymptotic_p_below(state, math.log(1 - goal.better_by), N_STAR, BURN_IN + 1)
         self._least_p[goal.name] = min(self._least_p.get(goal.name, 1.0), p_value)
         return self._least_p[goal.name]
 
@@ -331,6 +332,15 @@ def rollback_weights(experiment: Experiment) -> dict[tuple[Kind, str, bool], flo
         weights[Kind.PAIRED, guardrail.name, False] = share / 2 if places else share
         weights[Kind.PAIRED, guardrail.name, True] = share / 2 / places if places else share
     return weights
+
+
+def _cautious(state: MeanState) -> MeanState:
+    """Add one unit without any change: units that agree to the last bit must not look certain, nor be unusable.
+
+    With fixed prices and equal answers, every unit saves exactly the same share: without variation there is no
+    asymptotic interval. The one unit pulls towards "no change", so no claim of an improvement gains by it.
+    """
+    return state.merge(MeanState(1, 0.0, 0.0)) if state.n else state
 
 
 def _with(described: dict[str, Any], **values: Any) -> MetricEvidence:

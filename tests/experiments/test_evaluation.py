@@ -108,6 +108,22 @@ def test_a_goal_is_reached_on_the_geometric_mean_of_the_ratios() -> None:
     assert short.of("cost").verdict is Verdict.NOT_ESTIMABLE
 
 
+def test_units_that_all_save_the_same_share_prove_the_saving_and_units_without_any_change_prove_nothing() -> None:
+    """With fixed prices and equal answers there is no variation at all."""
+    goals = (Goal(name="cost", better_by=0.3),)
+    experiment = make_experiment(goals=goals, policy=Policy(settle_seconds=0, unit_cap=1))
+
+    halved, unchanged = (
+        look(Evaluator(experiment, 1), [outcome(f"u{n}", "cost", value) for n in range(100)]).of("cost")
+        for value in (math.log(0.5), 0.0)
+    )
+
+    assert halved.verdict is Verdict.SUPERIOR
+    assert halved.estimate == pytest.approx(-0.5)
+    assert halved.interval.lower < -0.5 < halved.interval.upper < -0.3
+    assert (unchanged.verdict, unchanged.estimate, unchanged.p_value) == (Verdict.NOT_ESTIMABLE, 0.0, 1.0)
+
+
 def test_errors_of_the_treatment_raise_the_event_alarm_under_a_small_split() -> None:
     experiment = make_experiment()
     exchanges = [make_exchange(assigned=TREATMENT, propensity=0.1, error="status") for _ in range(12)]
