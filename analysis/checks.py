@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 
 def check_share(value: float, name: str) -> float:
     """Return a value in the open interval (0, 1).
@@ -54,3 +57,46 @@ def check_positive(value: float, name: str) -> float:
     if not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} == {value!r}, must be > 0 and finite")
     return value
+
+
+def check_probability(value: float, name: str) -> float:
+    """Return a value in the closed interval [0, 1].
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} == {value!r}, must be in [0, 1]")
+    return value
+
+
+def check_finite(value: float, name: str) -> float:
+    """Return a finite value.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{name} == {value!r}, must be finite")
+    return value
+
+
+def check_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return values of shape (n,) as an array of floats, all finite.
+
+    Raises:
+        ValueError: They are not.
+
+    >>> check_values([1.0, float("nan")], "differences")
+    Traceback (most recent call last):
+    ...
+    ValueError: differences[1] == nan, must be finite
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name}.shape == {array.shape!r}, must be (n,)")
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = int(np.argmin(finite))
+        raise ValueError(f"{name}[{place}] == {float(array[place])!r}, must be finite")
+    return array

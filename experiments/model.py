@@ -44,6 +44,10 @@ class Phase(StrEnum):
     """Ended without a winner: control serves everyone."""
 
 
+ENDED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.STOPPED})
+"""Phases in which nothing more happens by itself."""
+
+
 class ErrorKind(StrEnum):
     """What went wrong with an exchange, as seen from the router."""
 

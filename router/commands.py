@@ -12,7 +12,6 @@ from typing import NoReturn
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from experiments.config import Config, ConfigError, Experiment, load
-from experiments.model import Phase
 from experiments.store import Store, open_store
 
 Fail = Callable[[str], NoReturn]
@@ -96,7 +95,3 @@ def reading(config: Config, fail: Fail) -> Iterator[Store]:
         fail(f"the database cannot be read: {error.orig}")
     finally:
         store.close()
-
-
-ENDED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.STOPPED})
-"""Phases in which nothing more happens by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from experiments.config import Config, Experiment
 from experiments.config.records import Experiment as ExperimentRecord
-from experiments.evidence import Evidence, MetricEvidence, Verdict
+from experiments.evidence import Action, Decision, Evidence, MetricEvidence, Verdict
 from experiments.explain import (
     action_word,
     estimate_text,
@@ -20,6 +21,8 @@ from experiments.explain import (
     sentence,
     where,
 )
+from experiments.model import ENDED
+from experiments.replay import Replayed
 from experiments.replay import replay as replay_looks
 from experiments.store import Look, RouteState, Store
 
@@ -83,7 +86,7 @@ def explain(store: Store, config: Config, name: str) -> View:
         "",
         evidence_table(look.evidence),
         "",
-        f"Look {look.number}: {action_word(look.decision.action)}, because",
+        f"Look {look.number}: {_done(look.evidence, look.decision)}, because",
         *(f"  - {sentence(reason)}" for reason in look.decision.reasons),
         "",
         "History:",
@@ -93,6 +96,20 @@ def explain(store: Store, config: Config, name: str) -> View:
         ),
     ]
     return View(data, parts)
+
+
+def _telling(looks: Sequence[Replayed]) -> list[Replayed]:
+    """Return the looks at which something happened, and the last one if nothing has happened since."""
+    acted = [found for found in looks if found.decision.action is not Action.HOLD]
+    ended = bool(looks) and looks[-1].stored.evidence.phase in ENDED
+    return acted if ended else [*acted, *(found for found in looks[-1:] if found not in acted)]
+
+
+def _done(evidence: Evidence, decision: Decision) -> str:
+    """Say in the past tense what a decision did; when all is over, a look only observes."""
+    if decision.action is Action.HOLD and evidence.phase in ENDED:
+        return "observed only"
+    return action_word(decision.action)
 
 
 def evidence_table(evidence: Evidence) -> Table:
@@ -134,8 +151,7 @@ def replay(store: Store, _config: Config, name: str) -> View:
     ]
     same = len(looks) - len(different)
     parts.append(f"{name}, epoch {epoch.number}: {same} of {len(looks)} looks recomputed to the last bit.")
-    if looks:
-        last = looks[-1]
-        parts.append(f"Last decision, recomputed: {action_word(last.decision.action)}, because")
-        parts.extend(f"  - {sentence(reason)}" for reason in last.decision.reasons)
+    for found in _telling(looks):
+        parts.append(f"Look {found.stored.number}, recomputed: {_done(found.stored.evidence, found.decision)}, because")
+        parts.extend(f"  - {sentence(reason)}" for reason in found.decision.reasons)
     return View({"experiment": name, "epoch": epoch.number, "looks": rows}, parts, ok=not different)

@@ -32,7 +32,7 @@ from examples.support_model.serve import INSTALL
 from examples.support_model.traffic import Traffic, questions
 from experiments.config import Config, ConfigError, load
 from experiments.golden import load_golden
-from router.commands import ENDED
+from experiments.model import ENDED
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "demo-run"

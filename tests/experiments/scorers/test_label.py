@@ -1,0 +1,113 @@
+"""A label inside the answer: found where the configuration says, and compared with the golden set's."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.golden import Expected
+from experiments.scorers import Answer, PairScore
+from experiments.scorers.label import Label
+
+
+def ok(text: str | None) -> Answer:
+    return Answer(text, ok=True)
+
+
+@pytest.mark.parametrize(
+    ("extract", "text", "label"),
+    [
+        ("json:intent", '{"intent": "refund", "order": "17"}', "refund"),
+        ("json:intent", ' {"intent":"refund"}\n', "refund"),
+        ("json:order", '{"order": 17}', "17"),
+        ("json:a.b.c", '{"a": {"b": {"c": "x"}}}', "x"),
+        ("json:a.b", '{"a.b": "x"}', None),
+        ("json:intent", '{"intent": null}', None),
+        ("json:intent", '{"Intent": "refund"}', None),
+        ("json:intent", '["intent"]', None),
+        ("json:intent", '"intent"', None),
+        ("json:intent", 'Sure! {"intent": "refund"}', None),
+        ("json:intent", '{"intent": "refund"', None),
+        ("json:intent", "", None),
+        ("json:intent", "\ud800", None),
+        ("json:intent", '{"intent":' * 100_000, None),
+        ("json:नाम", '{"नाम": "क"}', "क"),
+        ("regex:label: *(\\w+)", "the label:   refund, I think", "refund"),
+        ("regex:label: *(\\w+)", "label: a label: b", "a"),
+        ("regex:(?i)label: (\\w+)", "LABEL: x", "x"),
+        ("regex:label: (\\w+)", "no", None),
+        ("regex:(a)?b", "b", None),
+        ("regex:(\\d+):(\\d+)", "12:30", "12"),
+        ("regex:^(yes|no)$", "yes\nand more", None),
+    ],
+)
+def test_the_label_is_found_where_the_configuration_says(extract: str, text: str, label: str | None) -> None:
+    assert Label(extract).extract(text) == label
+
+
+REFUND = Expected(label="refund")
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "score"),
+    [
+        (ok('{"intent": "refund"}'), ok('{"intent": "refund", "more": 1}'), (1, 1)),
+        (ok('{"intent": "refund"}'), ok('{"intent": "track"}'), (1, 0)),
+        (ok("refund"), ok('{"intent": "refund"}'), (0, 1)),
+        (ok(None), Answer('{"intent": "refund"}', ok=False), (0, 0)),
+    ],
+)
+def test_each_answers_label_is_held_against_the_reference(control: Answer, treatment: Answer, score: tuple) -> None:
+    assert Label("json:intent").score(control, treatment, REFUND) == PairScore(*score)
+
+
+@pytest.mark.parametrize(
+    ("expected", "score"),
+    [
+        (Expected(label="refund"), (1, 0)),
+        (Expected(exact='{"intent": "refund", "order": "1"}'), (1, 0)),
+        (Expected(label="track", exact='{"intent": "refund"}'), (0, 1)),
+        (Expected(exact="no JSON"), None),
+        (Expected(), None),
+        (None, None),
+    ],
+)
+def test_the_reference_is_a_label_or_the_label_inside_the_exact_answer(
+    expected: Expected | None, score: tuple | None
+) -> None:
+    answers = ok('{"intent": "refund"}'), ok('{"intent": "track"}')
+
+    assert Label("json:intent").score(*answers, expected) == (None if score is None else PairScore(*score))
+
+
+def test_what_is_extracted_is_part_of_the_version_that_every_outcome_carries() -> None:
+    assert Label("json:a").version != Label("json:b").version
+    assert Label("json:a").version == Label("json:a").version
+
+
+keys = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs"]), min_size=1, max_size=5)
+
+
+@given(path=st.lists(keys, min_size=1, max_size=4), label=st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_at_any_path_is_found(path: list[str], label: str) -> None:
+    document: object = label
+    for key in reversed(path):
+        document = {key: document, f"{key}-other": 1}
+
+    assert Label(f"json:{'.'.join(path)}").extract(json.dumps(document)) == label
+
+
+@given(text=st.text(max_size=60))
+def test_no_answer_makes_it_raise(text: str) -> None:
+    for extract in ("json:a.b", "regex:(x+)"):
+        found = Label(extract).extract(text)
+        assert found is None or isinstance(found, str)
+
+
+@given(text=st.text("ab:\n", max_size=20))
+def test_a_regular_expression_is_searched_for_and_its_first_group_taken(text: str) -> None:
+    found = re.search("a(b*):", text)
+
+    assert Label("regex:a(b*):").extract(text) == (found and found[1])

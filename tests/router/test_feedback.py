@@ -1,0 +1,262 @@
+"""Feedback over HTTP: journaled before it is acknowledged, refused clearly, and taken also while the store is away."""
+
+import http.client
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Route
+from tests_config import make_config
+
+from experiments.assignment import unit_of
+from experiments.config.records import Guardrail, Monitor
+from experiments.journal_format import Entry, read_segment
+from experiments.model import Feedback
+from router.fakes.server import serving
+from router.feedback import FeedbackEndpoint, Lookup
+from router.journal import Journal
+from router.timing import uuid7
+
+OLD = "01890a5d-ac96-774b-bcce-b302099a8057"
+"""An exchange of 2023."""
+
+
+class Endpoint:
+    """A feedback endpoint on a real port, with a real journal."""
+
+    def __init__(self, url: str, folder: Path, journal: Journal) -> None:
+        self.journal = journal
+        self._host = url.removeprefix("http://")
+        self._folder = folder
+
+    def post(self, body: Any, *, chunked: bool = False) -> tuple[int, dict[str, Any]]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection(self._host, timeout=5)
+        try:
+            connection.request("POST", "/", iter([data]) if chunked else data, encode_chunked=chunked)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            assert response.headers["content-type"] == (
+                "application/json" if response.status < 400 else "application/problem+json"
+            )
+            return response.status, answer
+        finally:
+            connection.close()
+
+    def recorded(self) -> list[Feedback]:
+        entries = [entry for path in sorted(self._folder.glob("*.journal")) for entry in read_segment(path)]
+        return [e.record for e in entries if isinstance(e, Entry) and isinstance(e.record, Feedback)]
+
+
+@pytest.fixture(name="endpoint")
+def _endpoint(tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
+    with ExitStack() as stack:
+
+        def start(lookup: Lookup = {OLD: "support"}.get, **limits: int) -> Endpoint:
+            config = make_config(
+                tmp_path / "journal",
+                "http://a",
+                "http://b",
+                guardrails=(
+                    Guardrail(name="errors", max_relative=1.2, margin=0.01),
+                    Guardrail(name="complaint", feedback=True, max_relative=1.5),
+                ),
+                monitors=(Monitor(name="thumbs_up", feedback=True), Monitor(name="same", scorer="agreement")),
+            )
+            journal = Journal(tmp_path / "journal", **limits)
+            stack.callback(journal.close)
+            journal.start()
+            taking = FeedbackEndpoint(config, journal, lookup)
+            app = Starlette(routes=[Route("/", taking.__call__, methods=["POST"])])
+            return Endpoint(stack.enter_context(serving(app)), tmp_path / "journal", journal)
+
+        yield start
+
+
+def thumb(**changes: Any) -> dict[str, Any]:
+    return {"exchange": OLD, "metric": "thumbs_up", "value": True} | changes
+
+
+@pytest.mark.parametrize("value", [True, False, 1, 0, 0.25, -3.5, 1e30])
+def test_a_value_on_a_known_exchange_is_in_the_journal_when_it_is_acknowledged(endpoint, value: float) -> None:
+    running = endpoint()
+
+    answer = running.post(thumb(value=value, source="agent", at=5.0))
+
+    assert answer == (200, {"accepted": True})
+    assert running.recorded() == [
+        Feedback(exchange=OLD, metric="thumbs_up", value=value, source="agent", at=5.0)
+    ]  # fmt: skip
+
+
+def test_feedback_without_a_time_happens_now_and_comes_from_the_client(endpoint) -> None:
+    running = endpoint()
+    before = time.time()
+
+    running.post(thumb(metric="complaint"))
+
+    [found] = running.recorded()
+    assert before <= found.at <= time.time()
+    assert (found.source, found.metric) == ("client", "complaint")
+
+
+def test_a_unit_may_stand_in_for_the_exchange_and_is_never_stored_as_it_came(endpoint) -> None:
+    running = endpoint()
+
+    answer = running.post({"unit": "user-1", "experiment": "support", "metric": "thumbs_up", "value": 1})
+
+    [found] = running.recorded()
+    assert answer == (200, {"accepted": True})
+    assert (found.exchange, found.unit, found.experiment) == ("", unit_of("support", b"user-1").key, "support")
+
+
+def test_feedback_on_an_exchange_that_has_not_reached_the_store_yet_is_taken(endpoint) -> None:
+    running = endpoint()
+    young = uuid7()
+
+    answer = running.post(thumb(exchange=young, metric="not-checked-yet"))
+
+    assert answer == (202, {"accepted": True})
+    assert running.recorded()[0].exchange == young
+
+
+def test_feedback_is_taken_while_the_store_is_away(endpoint) -> None:
+    def away(_: str) -> str | None:
+        raise OSError("the database is being restarted")
+
+    running = endpoint(away)
+
+    assert running.post(thumb()) == (202, {"accepted": True})
+    assert running.recorded()[0].exchange == OLD
+
+
+def test_an_exchange_of_an_experiment_that_is_no_longer_configured_is_taken(endpoint) -> None:
+    running = endpoint({OLD: "gone"}.get)
+
+    assert running.post(thumb(metric="anything"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field", "said"),
+    [
+        (thumb(exchange="nobody"), 404, "exchange", "no exchange has the id 'nobody'"),
+        (thumb(exchange=str(uuid.UUID(OLD[:-1] + "8"))), 404, "exchange", "no exchange has the id"),
+        (thumb(exchange=str(uuid.uuid4())), 404, "exchange", "no exchange has the id"),
+        (thumb(exchange=""), 422, "exchange", "exactly one of `exchange` and `unit`"),
+        (thumb(unit="user-1"), 422, "exchange", "exactly one of `exchange` and `unit`"),
+        ({"metric": "thumbs_up", "value": 1}, 422, "exchange", "exactly one of `exchange` and `unit`"),
+        ({"unit": "u", "experiment": "x", "metric": "m", "value": 1}, 404, "experiment", "no experiment is named 'x'"),
+        ({"unit": "u", "metric": "m", "value": 1}, 404, "experiment", "no experiment is named ''"),
+        (thumb(metric="applause"), 422, "metric", "no feedback in support; metrics that do: complaint, thumbs_up"),
+        (thumb(metric="errors"), 422, "metric", "'errors' takes no feedback"),
+        (thumb(metric="same"), 422, "metric", "'same' takes no feedback"),
+        (thumb(value="great"), 422, "value", "the value must be a number, true or false"),
+        (thumb(value=None), 422, "value", "Expected"),
+        (thumb(value=[1]), 422, "value", "Expected"),
+        (thumb(metric=3), 422, "metric", "Expected `str`"),
+        (thumb(at="now"), 422, "at", "Expected"),
+        (thumb(colour="blue"), 422, "body", "unknown field `colour`"),
+        ({"exchange": OLD, "value": 1}, 422, "body", "missing required field `metric`"),
+        (thumb(value=10**400), 422, "value", "out of range"),
+        ([], 422, "body", "Expected `object`"),
+        (b"[" * 10_000, 422, "body", "Expected `object`"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_field_and_nothing_is_recorded(
+    endpoint, body: Any, status: int, field: str, said: str
+) -> None:
+    running = endpoint()
+
+    answered, problem = running.post(body)
+
+    assert (answered, problem["status"]) == (status, status)
+    assert said in problem["detail"]
+    assert problem["errors"] == [{"loc": field, "msg": problem["detail"]}]
+    assert running.recorded() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"metric": "\xed\xa0\x80"}', b'{"metric": "\\ud800"}', b"NaN"])
+def test_what_is_not_json_is_told_as_such(endpoint, body: bytes) -> None:
+    running = endpoint()
+
+    status, problem = running.post(body)
+
+    assert status == 400
+    assert problem["detail"].startswith("the body is not JSON: ")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_whether_or_not_it_was_announced(endpoint, chunked: bool) -> None:
+    running = endpoint()
+
+    status, problem = running.post(thumb(source="x" * 70_000), chunked=chunked)
+
+    assert (status, problem["detail"]) == (413, "feedback is larger than 65536 bytes")
+
+
+def test_a_body_in_pieces_is_read_whole(endpoint) -> None:
+    assert endpoint().post(thumb(), chunked=True)[0] == 200
+
+
+def test_feedback_that_cannot_be_recorded_is_not_acknowledged(endpoint) -> None:
+    running = endpoint(limit_bytes=0)
+
+    status, problem = running.post(thumb())
+
+    assert (status, problem["title"]) == (503, "Service Unavailable")
+    assert running.journal.shed == 1
+    assert running.recorded() == []
+
+
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
+)
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+)
+keys = st.sampled_from(["exchange", "unit", "experiment", "metric", "value", "source", "at"])
+
+
+def test_whatever_is_posted_is_answered_with_a_reason_and_recorded_if_and_only_if_it_is_accepted(endpoint) -> None:
+    running = endpoint()
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        body=st.dictionaries(keys, anything).map(lambda changes: thumb() | changes) | anything | st.binary(max_size=50)
+    )
+    def check(body: Any) -> None:
+        before = len(running.recorded())
+
+        status, answer = running.post(body)
+
+        assert status in {200, 202, 400, 404, 422}
+        assert (status < 300) == (answer == {"accepted": True}) == (len(running.recorded()) == before + 1)
+
+    check()
+
+
+def test_the_endpoint_of_a_proxy_knows_what_the_proxy_answered(plane) -> None:
+    running = plane()
+    host = running.url.removeprefix("http://")
+
+    def post(method: str, body: str) -> tuple[int, str | None]:
+        connection = http.client.HTTPConnection(host, timeout=5)
+        connection.request(method, "/_touchstone/v1/feedback", body)
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.status, response.headers["content-type"]
+
+    assert post("GET", "") == (405, "application/problem+json")
+    assert post("POST", json.dumps(thumb())) == (404, "application/problem+json")
+    running.known[OLD] = "support"
+    assert post("POST", json.dumps(thumb())) == (200, "application/json")
+    assert [record.exchange for record in running.records()] == [OLD]
