@@ -18,7 +18,7 @@ from tests_history import CONFIG, living, write_config
 from experiments.config import load
 from experiments.model import Phase
 from experiments.store import open_store
-from router.commands import ENDED, describe, load_or_fail, reading
+from router.commands import describe, load_or_fail, reading
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
 from router.workers import bind
@@ -68,10 +68,6 @@ def test_every_problem_of_a_configuration_is_told_a_line_each(tmp_path: Path) ->
     first, *problems = str(caught.value).splitlines()
     assert first == "the configuration has errors:"
     assert [re.sub(r"^.*config.toml:", "", problem).split()[0] for problem in problems] == ["20", "21"]
-
-
-def test_the_phases_in_which_nothing_more_happens_are_those_that_have_an_end() -> None:
-    assert set(Phase) - ENDED == {Phase.DRAFT, Phase.GATED, Phase.RUNNING, Phase.PAUSED}
 
 
 # --- reading the store ------------------------------------------------------------------------------------------------

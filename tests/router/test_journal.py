@@ -166,10 +166,11 @@ def test_threads_that_append_at_once_never_mix_their_lines(tmp_path: Path) -> No
 @given(
     sizes=st.lists(st.integers(0, 200), min_size=1, max_size=20),
     segment_bytes=st.integers(1, 1_000),
-    data=st.data(),
+    which=st.integers(0, 19),
+    at=st.integers(0, 10**6),
 )
 def test_a_segment_that_is_cut_off_at_any_byte_gives_every_whole_line_before_it(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], segment_bytes: int, data
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], segment_bytes: int, which: int, at: int
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
     journal = Journal(folder, "never", segment_bytes=segment_bytes)
@@ -177,10 +178,11 @@ def test_a_segment_that_is_cut_off_at_any_byte_gives_every_whole_line_before_it(
     for record in written:
         journal.append(record)
     journal.close()
-    chosen = data.draw(st.sampled_from(segments(folder)))
+    # Drawn without looking at the files: the length of a line depends on the process that writes it.
+    chosen = segments(folder)[which % len(segments(folder))]
     lines = [encode(record) for record in written if encode(record) in chosen.read_bytes()]
 
-    cut = data.draw(st.integers(0, chosen.stat().st_size))
+    cut = at % (chosen.stat().st_size + 1)
     os.truncate(chosen, cut)
 
     whole = sum(cut >= end for end in itertools.accumulate(map(len, lines)))

@@ -145,8 +145,33 @@ def test_replay_recomputes_every_look_under_the_configuration_of_its_own_epoch(l
 
     assert view.ok
     assert "support, epoch 1: 3 of 3 looks recomputed to the last bit." in shown(view)
-    assert "Last decision, recomputed: promoted, because" in shown(view)
+    told = [line for line in shown(view).splitlines() if "recomputed: " in line]
+    assert told == [
+        "Look 1, recomputed: advanced to the next stage, because",
+        "Look 3, recomputed: promoted, because",
+    ], "looks at which nothing happened are not told"
     assert plain(view)["looks"][-1] == {"look": 3, "stored": "promote", "replayed": "promote", "same": True}
+
+
+def test_replay_of_what_still_runs_tells_the_latest_look_too(life: Life) -> None:
+    live_through(life, good, ticks=2)
+
+    text = shown(views.replay(life.store, life.config, "support"))
+
+    assert "Look 1, recomputed: advanced to the next stage, because" in text
+    assert "Look 2, recomputed: kept running, because" in text
+
+
+def test_a_look_after_the_end_only_observes_and_is_not_told_as_a_decision(tmp_path: Path) -> None:
+    text = CONFIG.replace("settle_seconds = 0", "settle_seconds = 0\nmirror_after_rollback = true")
+    with living(tmp_path, text) as life:
+        live_through(life, bad, ticks=6)
+        replayed = shown(views.replay(life.store, life.config, "support"))
+        explained = shown(views.explain(life.store, life.config, "support"))
+
+    assert "Look 6: observed only, because" in explained
+    assert "recomputed: rolled back, because" in replayed
+    assert "observed only" not in replayed
 
 
 def test_replay_names_the_looks_that_come_out_otherwise(life: Life) -> None:

@@ -1,0 +1,139 @@
+"""Replay: the same rows, read up to the same watermarks, give the same evidence; changed rows are found out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from tests_history import Life, bad, good, live_through, living
+
+from experiments.evaluation import Evaluator
+from experiments.replay import Replayed, refold, replay, rows_between
+from experiments.store import Watermarks
+
+
+@pytest.fixture(name="life")
+def _life(tmp_path: Path) -> Iterator[Life]:
+    with living(tmp_path) as life:
+        yield life
+
+
+def replayed(life: Life) -> list[Replayed]:
+    return list(replay(life.store, life.config.experiments["support"], 1))
+
+
+def change(life: Life, statement: str) -> None:
+    with life.store.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+@pytest.mark.parametrize("answer", [good, bad])
+def test_every_look_of_a_whole_life_is_recomputed_to_the_last_bit(life: Life, answer) -> None:
+    live_through(life, answer)
+
+    found = replayed(life)
+
+    assert [r.stored for r in found] == life.store.looks("support", 1)
+    assert all(r.same for r in found)
+    assert [r.evidence for r in found] == [r.stored.evidence for r in found]
+    assert [r.decision for r in found] == [r.stored.decision for r in found]
+
+
+def test_what_came_after_the_last_look_changes_no_look(life: Life) -> None:
+    live_through(life, good, ticks=2)
+    life.serve(500, 560, bad)
+    life.controller._recorder.record()
+
+    assert [r.same for r in replayed(life)] == [True, True]
+
+
+def test_an_epoch_without_a_look_has_nothing_to_replay(life: Life) -> None:
+    life.start()
+
+    assert replayed(life) == []
+    assert list(replay(life.store, life.config.experiments["support"], 9)) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE outcome SET value = -1 WHERE seq = 1",
+        "UPDATE outcome SET slices = '{}' WHERE seq = 1",
+        "DELETE FROM outcome WHERE seq = 1",
+        "UPDATE exchange SET propensity = 0.2 WHERE seq = 1",
+        "UPDATE exchange SET error = 'timeout' WHERE role = 'live' AND seq < 30",
+        "UPDATE look SET at = at - 100 WHERE number = 1",
+        "UPDATE look SET outcome_seq = outcome_seq - 1 WHERE number = 1",
+        "UPDATE look SET stage = 1 WHERE number = 1",
+    ],
+)
+def test_a_row_that_was_changed_afterwards_is_found_out(life: Life, statement: str) -> None:
+    live_through(life, good, ticks=3)
+
+    change(life, statement)
+
+    assert not all(r.same for r in replayed(life))
+
+
+def test_a_decision_that_was_changed_afterwards_is_found_out_though_its_evidence_is_the_same(life: Life) -> None:
+    live_through(life, good, ticks=3)
+
+    change(life, "UPDATE look SET decision = json_set(decision, '$.action', 'rollback') WHERE number = 3")
+
+    *before, last = replayed(life)
+    assert all(r.same for r in before)
+    assert last.evidence == last.stored.evidence
+    assert (last.stored.decision.action, last.decision.action, last.same) == ("rollback", "promote", False)
+
+
+def test_another_policy_gives_other_decisions_on_the_same_evidence(life: Life) -> None:
+    """What the decision would have been: the evidence is that of the rows, the decision that of the policy."""
+    live_through(life, good, ticks=3)
+    experiment = life.config.experiments["support"]
+    patient = experiment.model_copy(update={"policy": experiment.policy.model_copy(update={"min_days": 7.0})})
+
+    last = list(replay(life.store, patient, 1))[-1]
+
+    assert last.evidence == last.stored.evidence
+    assert (last.stored.decision.action, last.decision.action) == ("promote", "hold")
+
+
+def test_the_rows_between_two_watermarks_are_read_once_and_none_is_left_out(life: Life) -> None:
+    live_through(life, good, ticks=2)
+    evaluator = Evaluator(life.config.experiments["support"], 1)
+    start, end = Watermarks(0, 0, 0), life.store.watermarks()
+    whole = rows_between(life.store, evaluator, start, end)
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(cut=st.builds(Watermarks, *(st.integers(0, top) for top in end)))
+    def check(cut: Watermarks) -> None:
+        first = rows_between(life.store, evaluator, start, cut)
+        second = rows_between(life.store, evaluator, cut, end)
+        assert tuple(a + b for a, b in zip(first, second, strict=True)) == whole
+
+    check()
+    assert [len(rows) for rows in whole[:2]] == [160, 80 * 5]
+
+
+def test_refolding_leads_to_the_watermarks_of_the_last_look_and_to_its_state(life: Life) -> None:
+    live_through(life, good, ticks=2)
+    life.serve(300, 310)
+    life.controller._recorder.record()
+    evaluator = Evaluator(life.config.experiments["support"], 1)
+
+    seen = refold(life.store, evaluator)
+
+    look = life.store.latest_look("support", 1)
+    assert look is not None
+    assert seen == (look.exchange_seq, look.outcome_seq, look.feedback_seq)
+    assert seen.exchange < life.store.watermarks().exchange
+    assert evaluator.looks == look.number
+    assert evaluator.ledger.units == look.state["units"]
+
+
+def test_refolding_an_epoch_without_a_look_begins_at_nothing(life: Life) -> None:
+    life.start()
+
+    assert refold(life.store, Evaluator(life.config.experiments["support"], 1)) == (0, 0, 0)
