@@ -175,7 +175,16 @@ def test_when_the_time_is_up_it_stops_as_undecidable(live) -> None:
     assert life.store.routes()[0].phase is Phase.STOPPED
 
 
-def test_an_epoch_that_was_decided_counts_its_time_from_its_own_beginning(live) -> None:
+def test_the_time_of_an_epoch_goes_on_over_its_stages(live) -> None:
+    life = live(("min_days = 0", "min_days = 0\nmax_days = 1"))
+    life.start()
+    life.serve(0, 40)
+
+    assert actions(life.tick(50_000)) == [Action.ADVANCE]
+    assert actions(life.tick(36_401)) == [Action.STOP_UNDECIDABLE]
+
+
+def test_a_stage_lasts_its_time_to_the_second(live) -> None:
     life = live(("stage_min_minutes = 0", "stage_min_minutes = 10"))
     life.start()
     life.serve(0, 40)

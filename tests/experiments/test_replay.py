@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from tests_history import Life, bad, good, live_through, living
+from tests_history import CONFIG, Life, bad, good, live_through, living
 
 from experiments.evaluation import Evaluator
 from experiments.replay import Replayed, refold, replay, rows_between
@@ -75,6 +75,21 @@ def test_a_row_that_was_changed_afterwards_is_found_out(life: Life, statement: s
     change(life, statement)
 
     assert not all(r.same for r in replayed(life))
+
+
+def test_the_time_conditions_of_an_epoch_are_measured_from_its_own_stages(life: Life, tmp_path: Path) -> None:
+    live_through(life, good, ticks=2)
+    with living(tmp_path, CONFIG.replace("stage_min_minutes = 0", "stage_min_minutes = 1")) as later:
+        later.now = life.now + 1_000
+        later.start()
+        later.serve(200, 240)
+        for seconds in (10, 49, 1, 30):
+            later.tick(seconds)
+        found = list(replay(later.store, later.config.experiments["support"], 2))
+
+    assert [r.decision.action for r in found] == ["hold", "hold", "advance", "hold"]
+    assert [r.decision.reasons[0].value for r in found][:2] == [10.0, 59.0]
+    assert all(r.same for r in found)
 
 
 def test_a_decision_that_was_changed_afterwards_is_found_out_though_its_evidence_is_the_same(life: Life) -> None:

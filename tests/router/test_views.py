@@ -116,6 +116,18 @@ def test_the_evidence_table_has_a_row_for_all_traffic_and_one_for_each_slice_wit
     assert "errors (live)" in shown(views.View(None, [views.evidence_table(look.evidence)]))
 
 
+def test_a_slice_without_a_unit_is_left_out_and_all_traffic_never_is(life: Life) -> None:
+    live_through(life, good, ticks=1)
+    look = life.store.latest_look("support", 1)
+    assert look is not None
+    empty = [msgspec.structs.replace(row, units=0) for row in look.evidence.metrics if row.metric == "agreement"]
+    evidence = msgspec.structs.replace(look.evidence, metrics=empty)
+
+    lines = shown(views.View(None, [views.evidence_table(evidence)])).splitlines()
+
+    assert [line.split()[:3] for line in lines[1:]] == [["agreement", "all", "traffic"]]
+
+
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_can_be_shown(life: Life, verdict: Verdict) -> None:
     live_through(life, good, ticks=1)
