@@ -43,6 +43,7 @@ class Controller:
         self._scorers = scorers_of(config)
         self._evaluators: dict[str, Evaluator] = {}
         self._seen: dict[str, Watermarks] = {}
+        self._epochs: dict[str, int] = {}
         self._last_look = float("-inf")
 
     def start(self, now: float) -> None:
@@ -83,9 +84,16 @@ class Controller:
         return epoch
 
     def _take_up(self, experiment: Experiment, epoch: int) -> None:
+        self._epochs[experiment.name] = epoch
         evaluator = Evaluator(experiment, epoch)
         self._seen[experiment.name] = refold(self._store, evaluator)
         self._evaluators[experiment.name] = evaluator
+
+    def _taken(self, experiment: Experiment) -> Evaluator:
+        """Take the evaluator out for a look: should that fail half-way, the next one starts from what is stored."""
+        if experiment.name not in self._evaluators:
+            self._take_up(experiment, self._epochs[experiment.name])
+        return self._evaluators.pop(experiment.name)
 
     def tick(self, now: float) -> list[Decision]:
         """Do everything that is due; returns the decisions of the looks that were taken."""
@@ -94,18 +102,18 @@ class Controller:
         if now - self._last_look < self._config.router.look_interval_s:
             return []
         self._last_look = now
-        return [decision for name in self._evaluators if (decision := self._look(name, now)) is not None]
+        return [decision for name in self._epochs if (decision := self._look(name, now)) is not None]
 
     def _look(self, name: str, now: float) -> Decision | None:
         state = self._store.route_states()[name]
         if not _is_watched(state.route):
             return None
-        experiment, evaluator = self._config.experiments[name], self._evaluators[name]
+        experiment = self._config.experiments[name]
+        evaluator = self._taken(experiment)
         seen, upto = self._seen[name], self._store.watermarks()
         evidence = evaluator.look(
             now, state.route.stage, state.route.phase, *rows_between(self._store, evaluator, seen, upto)
         )
-        self._seen[name] = upto
         progress = Progress(state.route.stage, now - state.epoch_started_at, now - state.stage_started_at)
         decision = decide(evidence, experiment, progress)
         look = Look(
@@ -122,6 +130,7 @@ class Controller:
             state=evaluator.ledger.snapshot(),
         )
         self._save(experiment, state, look)
+        self._evaluators[name], self._seen[name] = evaluator, upto
         return decision
 
     def _save(self, experiment: Experiment, state: RouteState, look: Look) -> None:

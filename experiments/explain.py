@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from experiments.config.records import Experiment
@@ -19,7 +20,7 @@ def points(share: float | None, *, signed: bool = True) -> str:
     """
     if share is None:
         return "unknown"
-    number = f"{share * 100:+.1f}" if signed else f"{share * 100:.2g}"
+    number = f"{share * 100:+.1f}" if signed else f"{round(share * 100, 2):g}"
     return f"{number} points"
 
 
@@ -99,8 +100,10 @@ def _range(reason: Reason) -> str:
 
 
 def _harm(reason: Reason) -> str:
-    if reason.estimate is None:
-        return f"{called(reason.metric)} is higher with the treatment than tolerated"
+    if reason.margin is None or reason.estimate is None:  # unpaired events have no tolerance in points
+        subject = called(reason.metric) if reason.metric == "errors" else f"the rate of bad feedback ({reason.metric})"
+        rise = "" if reason.estimate is None else f": {points(reason.estimate)}"
+        return f"{subject} is higher with the treatment than tolerated{rise}"
     tolerated = points(reason.margin, signed=False)
     return (
         f"{called(reason.metric)} in {where(reason.slice)} is worse than the tolerated {tolerated}: "
@@ -149,8 +152,8 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         "so nothing is decided until that is found"
     ),
     Code.INCOMPLETE: lambda r: (
-        f"only {100 * (r.value or 0):.0f} % of the mirrored requests to the {r.metric} came to an end, "
-        f"{100 * (r.threshold or 0):.0f} % are needed"
+        f"only {math.floor(1000 * (r.value or 0)) / 10:g} % of the mirrored requests to the {r.metric} came to an end, "
+        f"{round(100 * (r.threshold or 0), 2):g} % are needed"
     ),
     Code.NONINFERIOR: _noninferior,
     Code.NOT_YET_NONINFERIOR: _not_yet,
@@ -188,9 +191,7 @@ def estimate_text(row: MetricEvidence) -> str:
     """Render an estimate in the metric's own unit."""
     if row.estimate is None:
         return "-"
-    if row.kind is Kind.PAIRED:
-        return points(row.estimate)
-    return percent(row.estimate)
+    return percent(row.estimate) if row.kind is Kind.RATIO else points(row.estimate)
 
 
 def interval_text(row: MetricEvidence, interval: Interval | None) -> str:
@@ -204,4 +205,4 @@ def interval_text(row: MetricEvidence, interval: Interval | None) -> str:
 def _end(row: MetricEvidence, end: float | None) -> str:
     if end is None:
         return "unbounded"
-    return f"{end * 100:+.1f}" if row.kind is Kind.PAIRED else f"{end * 100:+.0f} %"
+    return f"{end * 100:+.1f}" if row.kind is not Kind.RATIO else f"{end * 100:+.0f} %"

@@ -72,6 +72,6 @@ def load_golden(path: Path, protocol_name: str = "openai") -> GoldenSet:
             continue
         try:
             items.append(msgspec.json.decode(line, type=GoldenItem))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise GoldenError(f"{path}:{number}: {error}") from error
     return GoldenSet(items, protocol_name)

@@ -70,7 +70,7 @@ def rows_between(store: Store, evaluator: Evaluator, seen: Watermarks, upto: Wat
     return (
         store.exchanges(name, epoch, seen.exchange, upto.exchange),
         store.outcomes(name, epoch, seen.outcome, upto.outcome),
-        store.feedback(name, epoch, seen.feedback, upto.feedback),
+        store.feedback(name, epoch, seen, upto),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -29,8 +29,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments import migrations
-from experiments.evidence import Decision, Evidence
-from experiments.model import Exchange, Phase, Role, Route
+from experiments.model import Exchange, Role, Route
+from experiments.stored import (
+    Epoch,
+    LoadedExchange,
+    Look,
+    Outcome,
+    RouteState,
+    StoredExchange,
+    StoredFeedback,
+    Transition,
+    Watermarks,
+)
 from experiments.tables import (
     EPOCH,
     EXCHANGE,
@@ -45,118 +55,20 @@ from experiments.tables import (
 _BUSY_TIMEOUT_MS = 5_000
 
 
-class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
-    """An exchange as the recorder loads it: the journal's record, and what was read from its texts."""
-
-    exchange: Exchange
-    prompt: str | None = None
-    answer: str | None = None
-    finish_reason: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    tokens_estimated: bool = False
-
-
-class StoredExchange(LoadedExchange, frozen=True, kw_only=True):
-    """An exchange in the store. The request and response texts are gone; prompt and answer remain."""
-
-    seq: int
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric's value for a pair: `value` is what the statistics use (a difference, or the log of a ratio)."""
-
-    pair: str
-    metric: str
-    scorer: str
-    experiment: str
-    epoch: int
-    stage: int
-    unit: str
-    at: float
-    slices: dict[str, str]
-    control_value: float
-    treatment_value: float
-    value: float
-    seq: int = 0
-
-
-class StoredFeedback(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback joined with the assignment of its exchange."""
-
-    seq: int
-    exchange: str
-    metric: str
-    source: str
-    value: float
-    at: float
-    unit: str
-    stage: int
-    assigned: str
-    propensity: float
-
-
-class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch with one configuration."""
-
-    experiment: str
-    number: int
-    config_hash: str
-    config: dict[str, Any]
-    started_at: float
-
-
-class RouteState(msgspec.Struct, frozen=True, kw_only=True):
-    """A route with the times that its lifecycle needs."""
-
-    route: Route
-    epoch_started_at: float
-    stage_started_at: float
-
-
-class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """One look as stored: watermarks, evidence, decision, and the statistics' state."""
-
-    experiment: str
-    epoch: int
-    number: int
-    at: float
-    stage: int
-    exchange_seq: int
-    outcome_seq: int
-    feedback_seq: int
-    evidence: Evidence
-    decision: Decision
-    state: dict[str, Any]
-
-
-class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of phase or stage."""
-
-    experiment: str
-    epoch: int
-    look: int | None
-    at: float
-    actor: str
-    from_phase: Phase
-    to_phase: Phase
-    from_stage: int
-    to_stage: int
-    split_basis_points: int
-    reason: str
-
-
+__all__ = [
+    "Epoch",
+    "LoadedExchange",
+    "Look",
+    "Outcome",
+    "RouteState",
+    "Store",
+    "StoredExchange",
+    "StoredFeedback",
+    "Transition",
+    "Watermarks",
+    "open_store",
+]
 Row = Mapping[str, Any] | RowMapping
-
-
-class Watermarks(NamedTuple):
-    """How far the store has been filled: the highest `seq` of each table."""
-
-    exchange: int
-    outcome: int
-    feedback: int
-
-
 _EXCHANGE_FIELDS = tuple(f for f in Exchange.__struct_fields__ if f not in {"request_text", "response_text"})
 
 
@@ -165,7 +77,20 @@ def _exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
     values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
     values["role"] = exchange.role.value
     values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
-    return values | {"scored": False}
+    return _storable(values | {"scored": False})
+
+
+def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without NUL in its texts: PostgreSQL refuses it, and one such request would stop all recording."""
+    return {name: _without_nul(value) for name, value in values.items()}
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
 
 
 def _stored_exchange(row: Row) -> StoredExchange:
@@ -187,8 +112,19 @@ class Store:
         """Bring the schema to the newest version; a new database gets it whole, and its folder if that is missing."""
         if self.engine.dialect.name == "sqlite" and self.engine.url.database:
             Path(self.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        with self.engine.begin() as connection:
-            migrations.upgrade(connection)
+        if self.engine.dialect.name != "sqlite":
+            with self.engine.begin() as connection:
+                migrations.upgrade(connection)
+            return
+        # Python's driver opens no transaction for CREATE TABLE: killed half-way, it would leave half a schema. So ours.
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                migrations.upgrade(connection)
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
 
     def close(self) -> None:
         """Close all connections."""
@@ -218,10 +154,19 @@ class Store:
         """
         with self.engine.begin() as connection:
             new = self._insert_ignoring(connection, EXCHANGE, [_exchange_values(e) for e in exchanges])
-            # The latest value wins: a user may change a thumb.
-            self._upsert(connection, FEEDBACK, list(feedback), ("exchange", "metric", "source"), ("value", "at"))
+            self._append_feedback(connection, feedback)
             self._advance_segment(connection, segment, offset, len(exchanges) + len(feedback), damaged)
         return new
+
+    def _append_feedback(self, connection: Connection, feedback: Sequence[dict[str, Any]]) -> None:
+        """Add what is new. A changed mind is a row of its own: looks that saw the earlier one must replay."""
+        columns = FEEDBACK.c
+        for item in feedback:
+            values = _storable(item)
+            same = [columns[key] == values[key] for key in ("exchange", "metric", "source")]
+            latest = select(columns.value).where(*same).order_by(columns.seq.desc()).limit(1)
+            if connection.execute(latest).scalar_one_or_none() != values["value"]:
+                connection.execute(insert(FEEDBACK), values)
 
     def forget_segment(self, name: str) -> None:
         """Drop the bookkeeping of a segment whose file is deleted."""
@@ -312,17 +257,22 @@ class Store:
         with self.engine.connect() as connection:
             return [Outcome(**row) for row in connection.execute(query).mappings()]
 
-    def feedback(self, experiment: str, epoch: int, after: int, upto: int) -> list[StoredFeedback]:
-        """Return feedback on live exchanges of the experiment with `after < seq <= upto`, in order."""
+    def feedback(self, experiment: str, epoch: int, after: Watermarks, upto: Watermarks) -> list[StoredFeedback]:
+        """Return feedback on live exchanges of the experiment that became visible between two watermarks, in order.
+
+        It is visible once both it and its exchange are stored: another proxy's journal may be loaded first.
+        """
         f, x = FEEDBACK.c, EXCHANGE.c
         query = (
             select(f.seq, f.exchange, f.metric, f.source, f.value, f.at, x.unit, x.stage, x.assigned, x.propensity)
             .join_from(FEEDBACK, EXCHANGE, x.id == f.exchange)
-            .where(x.experiment == experiment, x.epoch == epoch, x.role == Role.LIVE, f.seq > after, f.seq <= upto)
-            .order_by(f.seq)
+            .where(x.experiment == experiment, x.epoch == epoch, x.role == Role.LIVE)
         )
+        new = query.where(f.seq > after.feedback, f.seq <= upto.feedback, x.seq <= upto.exchange)
+        waited = query.where(f.seq <= after.feedback, x.seq > after.exchange, x.seq <= upto.exchange)
         with self.engine.connect() as connection:
-            return [StoredFeedback(**row) for row in connection.execute(query).mappings()]
+            rows = [row for part in (waited, new) for row in connection.execute(part).mappings()]
+        return sorted((StoredFeedback(**row) for row in rows), key=lambda item: item.seq)
 
     # --- epochs, routes, looks, transitions ---------------------------------------------------------------------------
 

@@ -128,10 +128,10 @@ class OutcomeRow(SQLModel, table=True):
 
 
 class FeedbackRow(SQLModel, table=True):
-    """An outcome from outside, one an exchange, metric and source."""
+    """An outcome from outside; a later one of the same exchange, metric and source does not replace it."""
 
     __tablename__ = "feedback"
-    __table_args__ = (UniqueConstraint("exchange", "metric", "source"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index("ix_feedback_key", "exchange", "metric", "source"), {"sqlite_autoincrement": True})
 
     seq: int | None = _seq()
     exchange: str

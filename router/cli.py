@@ -22,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-_out = Console(highlight=False)
+# What users sent is shown as it is: square brackets in it are no markup.
+_out = Console(highlight=False, markup=False)
 _ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", dir_okay=False)]
 _JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _ParentOption = Annotated[bool, typer.Option("--exit-with-parent", hidden=True)]

@@ -49,7 +49,7 @@ def run_proxy_process(config: Config, fd: int | None, fail: Fail) -> None:
     """Run one proxy until SIGTERM."""
     from router.workers import ListenError, run_proxy  # noqa: PLC0415
 
-    store = open_store(config.router.database)
+    store = _open(config.router.database, fail)
     try:
         run_proxy(config, fd, load_routes=store.routes, lookup_exchange=store.find_exchange)
     except ListenError as error:
@@ -71,7 +71,7 @@ def run_control_process(config: Config, fail: Fail) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    store = open_store(config.router.database)
+    store = _open(config.router.database, fail)
     try:
         controller = Controller(config, store, Recorder(config, store))
         with AdminServer(config, store):
@@ -82,16 +82,23 @@ def run_control_process(config: Config, fail: Fail) -> None:
         store.close()
 
 
+def _open(url: str, fail: Fail) -> Store:
+    try:
+        return open_store(url)
+    except ModuleNotFoundError as error:
+        fail(f"the database needs the module {error.name}: pip install 'touchstone-router[postgres]'")
+
+
 @contextmanager
 def reading(config: Config, fail: Fail) -> Iterator[Store]:
     """Open the store for reading; a store that is away or empty is one clear line."""
     url = config.router.database
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         fail(f"no database at {url.removeprefix('sqlite:///')}: has `touchstone serve` run with this configuration?")
-    store = open_store(url)
+    store = _open(url, fail)
     try:
         yield store
     except (OperationalError, DatabaseError) as error:
-        fail(f"the database cannot be read: {error.orig}")
+        fail(f"the database cannot be read: {' '.join(str(error.orig).split())}")
     finally:
         store.close()

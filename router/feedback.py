@@ -87,7 +87,7 @@ class FeedbackEndpoint:
             _log.warning("feedback_lookup_failed", error=type(error).__name__)
             return None, False
         if name is None:
-            if time.time() - born < _YOUNG_SECONDS:
+            if abs(time.time() - born) < _YOUNG_SECONDS:
                 return None, False
             raise _RefusedError(404, f"no exchange has the id {body.exchange!r}", "exchange")
         return self._experiments.get(name), True

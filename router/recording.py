@@ -18,11 +18,21 @@ class Recording:
         capture_bytes: How much of the response's body is kept.
     """
 
-    __slots__ = ("_captured", "_capturing", "_fields", "_first_at", "_last_at", "_started", "bytes_out", "done")
+    __slots__ = (
+        "_capture_bytes",
+        "_captured",
+        "_capturing",
+        "_fields",
+        "_first_at",
+        "_last_at",
+        "_started",
+        "bytes_out",
+        "done",
+    )
 
     def __init__(self, fields: dict[str, Any], capture_bytes: int) -> None:
         self._fields = fields
-        self._capturing = capture_bytes
+        self._capture_bytes = self._capturing = capture_bytes
         self._captured: list[bytes] = []
         self._started = time.perf_counter()
         self._first_at: float | None = None
@@ -58,7 +68,7 @@ class Recording:
         """Return the exchange as it ended."""
         self.done = True
         fields = self._fields
-        if self._capturing < 0:
+        if self.bytes_out > self._capture_bytes:
             fields["truncated"] = True
         if self._first_at is not None and self._last_at is not None:
             fields["ttft_ms"] = (self._first_at - self._started) * 1e3

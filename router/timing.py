@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 _RANDOM_BITS = 80
+_UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _HEX = "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}"
 
 
@@ -28,10 +30,4 @@ def uuid7_seconds(exchange_id: str) -> float | None:
     >>> uuid7_seconds("01890a5d-ac96-774b-bcce-b302099a8057")
     1688096058.518
     """
-    digits = exchange_id.replace("-", "")
-    if len(digits) != 32 or digits[12] != "7":
-        return None
-    try:
-        return int(digits[:12], 16) / 1000
-    except ValueError:
-        return None
+    return int(exchange_id[:8] + exchange_id[9:13], 16) / 1000 if _UUID7.fullmatch(exchange_id) else None

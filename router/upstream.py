@@ -14,6 +14,9 @@ from router.transports.aiohttp_client import ClientTransport
 from router.transports.base import Answer, Limits, Transport
 from router.transports.http1 import Http1Transport
 
+_REFUSED_S = 5.0
+"""How long an endpoint that could not be connected to comes last."""
+
 
 class Transports:
     """The transports that all backends of a process share, by the scheme of a URL.
@@ -41,12 +44,14 @@ class Transports:
 class Endpoint:
     """One URL of a backend, and how many requests are out to it."""
 
-    __slots__ = ("outstanding", "transport", "url")
+    __slots__ = ("outstanding", "refused_at", "transport", "url")
 
     def __init__(self, url: str, transport: Transport) -> None:
         self.url = url.rstrip("/")
         self.transport = transport
         self.outstanding = 0
+        self.refused_at = float("-inf")
+        """When it could last not be connected to, on the monotonic clock."""
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.url} [{self.outstanding} outstanding]>"
@@ -143,10 +148,12 @@ class Upstream:
     def __repr__(self) -> str:
         return f"<Upstream {self.name} {self._endpoints}>"
 
-    def _choose(self) -> Endpoint:
+    def _in_order(self) -> list[Endpoint]:
+        """Return the endpoints, the least busy first; one that cannot be connected to has none out, and comes last."""
         if len(self._endpoints) == 1:
-            return self._endpoints[0]
-        return min(self._endpoints, key=lambda endpoint: endpoint.outstanding)
+            return self._endpoints
+        lately = time.monotonic() - _REFUSED_S
+        return sorted(self._endpoints, key=lambda endpoint: (endpoint.refused_at > lately, endpoint.outstanding))
 
     async def open(self, method: str, target: str, headers: CIMultiDict[str], body: bytes) -> UpstreamResponse:
         """Send a request and wait for the response's headers.
@@ -160,12 +167,26 @@ class Upstream:
         Raises:
             UpstreamError: No response was had.
         """
-        endpoint = self._choose()
+        endpoints = self._in_order()
+        for endpoint in endpoints[:-1]:
+            try:
+                return await self._open_at(endpoint, method, target, headers, body)
+            except UpstreamError as error:
+                # What was never connected to was never asked: another may be, without any doubt.
+                if error.kind is not ErrorKind.CONNECT:
+                    raise
+        return await self._open_at(endpoints[-1], method, target, headers, body)
+
+    async def _open_at(
+        self, endpoint: Endpoint, method: str, target: str, headers: CIMultiDict[str], body: bytes
+    ) -> UpstreamResponse:
         endpoint.outstanding += 1
         try:
             answer = await endpoint.transport.open(endpoint.url, method, target, headers, body)
-        except BaseException:
+        except BaseException as error:
             endpoint.outstanding -= 1
+            if isinstance(error, UpstreamError) and error.kind is ErrorKind.CONNECT:
+                endpoint.refused_at = time.monotonic()
             raise
         return UpstreamResponse(answer, endpoint, self._open)
 

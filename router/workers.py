@@ -107,7 +107,7 @@ class _Child:
         if self.process is not None and self.process.poll() is not None:
             _log.error("process_ended", process=self.name, code=self.process.returncode)
             self.failures = 1 if now - self.started_at > _LONGEST_PAUSE_S else self.failures + 1
-            self.not_before = now + min(_LONGEST_PAUSE_S, 0.1 * 2**self.failures)
+            self.not_before = now + min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self.failures, 10))
             self.process = None
         if self.process is None and now >= self.not_before:
             self.start()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 def alembic_config(connection: Connection) -> Config:
     """Return alembic's configuration for one open connection."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 

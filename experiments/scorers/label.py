@@ -40,7 +40,7 @@ class Label:
         return float(answer.ok and answer.text is not None and self.extract(answer.text) == wanted)
 
     def extract(self, text: str) -> str | None:
-        """Return the label in a text, or None if there is none.
+        """Return the label in a text, or None if there is none; what is no string is spelled as JSON does.
 
         >>> Label("json:intent").extract('{"intent": "refund", "order": "17"}')
         'refund'
@@ -56,4 +56,6 @@ class Label:
             return None
         for key in self._pattern.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        return None if value is None else str(value)
+        if value is None or isinstance(value, str):
+            return value
+        return msgspec.json.encode(value).decode()

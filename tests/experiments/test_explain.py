@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_builders import make_experiment
+from tests_history import living
 
+from experiments.assignment import assign, unit_of
 from experiments.evidence import Action, Code, Decision, Evidence, Interval, Kind, MetricEvidence, Reason, Verdict
 from experiments.explain import (
     action_word,
@@ -21,7 +23,7 @@ from experiments.explain import (
     where,
     worse_groups,
 )
-from experiments.model import Phase
+from experiments.model import TREATMENT, Exchange, Phase
 
 shares = st.floats(-1, 1)
 
@@ -283,3 +285,60 @@ def test_only_after_a_rollback_the_headline_names_them() -> None:
 
     assert {phase for phase, text in said.items() if "Some loss is certain" in text} == {Phase.ROLLED_BACK}
     assert all(text == text.strip() for text in said.values())
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.125, "12.5 points"), (0.105, "10.5 points"), (0.999, "99.9 points"), (0.02, "2 points")]
+)
+def test_a_margin_is_told_as_it_was_configured(share: float, said: str) -> None:
+    assert points(share, signed=False) == said
+
+
+def test_a_rise_of_the_error_rate_is_told_in_points_and_not_as_a_ratio() -> None:
+    """1 % -> 6 % is five points more (six times as much), not "5 % more"."""
+    row = MetricEvidence(
+        metric="errors",
+        role="guardrail",
+        kind=Kind.EVENT,
+        verdict=Verdict.HARM,
+        units=1,
+        control_mean=0.01,
+        treatment_mean=0.06,
+        estimate=0.05,
+    )
+    assert estimate_text(row) == "+5.0 points"
+
+
+def test_a_rollback_for_errors_names_no_unknown_tolerance(tmp_path) -> None:
+    """It says: "the error rate in all traffic is worse than the tolerated unknown: +83.2 points"."""
+    with living(tmp_path) as life:
+        life.start()
+        route = life.store.route_states()["support"].route
+        for number in range(300):
+            unit = unit_of(route.salt, f"user-{number}".encode())
+            variant, propensity = assign(unit.bucket, route.split_basis_points)
+            failed = variant == TREATMENT
+            life.write(
+                Exchange(
+                    id=f"e{number}",
+                    at=life.now,
+                    experiment="support",
+                    epoch=1,
+                    unit=unit.key,
+                    bucket=unit.bucket,
+                    propensity=propensity,
+                    assigned=variant,
+                    served=variant,
+                    status=500 if failed else 200,
+                    error="status" if failed else "",
+                )
+            )
+        [decision] = life.tick()
+    assert decision.action == "rollback"
+    assert "unknown" not in "; ".join(map(sentence, decision.reasons))
+
+
+def test_a_share_that_is_too_low_never_reads_as_high_enough() -> None:
+    """It says: "only 95 % of the mirrored requests ... came to an end, 95 % are needed"."""
+    said = sentence(Reason(code=Code.INCOMPLETE, metric="treatment", value=0.9496, threshold=0.95, units=9999))
+    assert "only 95 % " not in said

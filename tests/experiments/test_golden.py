@@ -122,7 +122,7 @@ def test_every_prompt_of_a_set_finds_its_own_reference(answers: dict[str, str]) 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(good=st.integers(0, 5), noise=st.text(st.characters(exclude_characters="\r\n"), max_size=40))
+@given(good=st.integers(0, 5), noise=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=40))
 def test_any_line_is_read_or_named_and_nothing_else_is_raised(tmp_path: Path, good: int, noise: str) -> None:
     path = write(tmp_path, "".join(f"{LINE}\n" for _ in range(good)) + noise)
 
@@ -136,3 +136,17 @@ def read_or_named(path: Path) -> str:
         return f"{len(load_golden(path))} items"
     except GoldenError as error:
         return str(error)
+
+
+@pytest.mark.parametrize("where", ["request", "id", "tags"])
+def test_a_line_that_is_not_utf_8_is_named(tmp_path, where: str) -> None:
+    good = b'{"id": "1", "request": {"prompt": "x"}, "expected": {"exact": "y"}, "tags": {"t": "z"}}\n'
+    bad = {
+        "request": good.replace(b'"x"', b'"\xff"'),
+        "id": good.replace(b'"1"', b'"\xff"'),
+        "tags": good.replace(b'"z"', b'"\xff"'),
+    }
+    path = tmp_path / "golden.jsonl"
+    path.write_bytes(good + bad[where])
+    with pytest.raises(GoldenError, match=r"golden\.jsonl:2: "):
+        load_golden(path)

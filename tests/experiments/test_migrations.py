@@ -1,6 +1,10 @@
 """Migrations: they lead from nothing to the tables in code and back, and run as part of the transaction they are in."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -11,6 +15,7 @@ from sqlmodel import SQLModel
 
 from experiments import migrations, tables
 from experiments.migrations import alembic_config
+from experiments.store import open_store
 
 
 @pytest.fixture(name="engine", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -91,3 +96,41 @@ def test_a_database_of_a_later_version_is_refused_and_left_alone(engine: Engine)
         migrate(engine)
 
     assert names(engine) == set(SQLModel.metadata.tables)
+
+
+ROOT = Path.cwd()
+
+
+def test_a_real_kill_9_in_the_migration_does_not_brick_the_database(tmp_path) -> None:
+    code = """
+import os, signal, sys
+from sqlalchemy import event
+from experiments.store import open_store
+store = open_store(sys.argv[1])
+def kill(connection, cursor, statement, *_):
+    if "CREATE TABLE exchange" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+event.listen(store.engine, "after_cursor_execute", kill)
+store.migrate()
+"""
+    url = f"sqlite:///{tmp_path}/t.db"
+    assert subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, check=False).returncode == -9
+    store = open_store(url)
+    store.migrate()
+    store.close()
+
+
+def test_the_project_may_lie_in_a_folder_with_a_per_cent_sign(tmp_path) -> None:
+    folder = tmp_path / "50%off"
+    shutil.copytree(ROOT / "experiments", folder / "experiments")
+    code = """
+import experiments
+from experiments.store import open_store
+print(experiments.__file__)
+store = open_store("sqlite:///t.db")
+store.migrate()
+store.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert "50%off" in done.stdout
+    assert done.returncode == 0, done.stderr[-300:]

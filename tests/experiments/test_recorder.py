@@ -9,6 +9,7 @@ from experiments.config.records import Config, RouterSettings
 from experiments.journal_format import encode, end_mark, segment_name
 from experiments.model import Exchange, Feedback
 from experiments.recorder import Recorder, read_texts
+from experiments.store import Watermarks
 
 GONE = 2**22 + 1
 """No process has this id."""
@@ -104,7 +105,7 @@ def test_feedback_that_names_a_unit_goes_to_its_latest_exchange_and_a_stranger_i
 
     recorder.record()
 
-    [found] = store.feedback("support", 1, 0, 99)
+    [found] = store.feedback("support", 1, Watermarks(0, 0, 0), Watermarks(99, 99, 99))
     assert (found.exchange, found.value) == ("b", 1.0)
 
 

@@ -1,5 +1,6 @@
 """Replay: the same rows, read up to the same watermarks, give the same evidence; changed rows are found out."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from tests_history import CONFIG, Life, bad, good, live_through, living
+from tests_history import CONFIG, START, Life, bad, good, live_through, living
 
 from experiments.evaluation import Evaluator
+from experiments.model import Feedback
 from experiments.replay import Replayed, refold, replay, rows_between
 from experiments.store import Watermarks
 
@@ -152,3 +154,56 @@ def test_refolding_an_epoch_without_a_look_begins_at_nothing(life: Life) -> None
     life.start()
 
     assert refold(life.store, Evaluator(life.config.experiments["support"], 1)) == (0, 0, 0)
+
+
+def same(life) -> list[bool]:
+    return [found.same for found in replay(life.store, life.config.experiments["support"], 1)]
+
+
+def thumb(exchange: str, value: bool) -> Feedback:
+    return Feedback(exchange=exchange, metric="complaint", value=value, at=START)
+
+
+def test_a_user_who_changes_a_thumb_changes_no_look_that_was_taken(tmp_path) -> None:
+    with living(tmp_path) as life:
+        life.start()
+        life.serve(0, 40)
+        life.write(thumb("live-1", False))
+        life.tick()
+        life.write(thumb("live-1", True))
+        life.tick()
+        assert same(life) == [True, True]
+
+
+def test_feedback_that_is_loaded_before_its_exchange_counts_once_it_is_there_and_looks_replay(tmp_path) -> None:
+    """A client has the exchange's id with the headers; another proxy's segment may be read first."""
+    with living(tmp_path) as life:
+        life.start()
+        life.serve(0, 40)
+        life.write(thumb("live-41", False))
+        life.tick()
+        life.serve(40, 80)
+        life.tick()
+        assert same(life) == [True, True]
+        assert (
+            life.store.latest_look("support", 1).evidence.of("complaint").losses
+            + life.store.latest_look("support", 1).evidence.of("complaint").wins
+            == 1
+        )
+
+
+def test_a_look_that_could_not_be_saved_leaves_no_trace_in_the_next_ones(tmp_path) -> None:
+    with living(tmp_path) as life:
+        life.start()
+        life.serve(0, 20)
+        life.tick()
+        life.serve(20, 30)
+        with sqlite3.connect(tmp_path / "touchstone.db") as raw:
+            raw.execute("CREATE TRIGGER full BEFORE INSERT ON look BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        with pytest.raises(Exception, match="disk full"):
+            life.tick()
+        with sqlite3.connect(tmp_path / "touchstone.db") as raw:
+            raw.execute("DROP TRIGGER full")
+        life.tick()
+        assert [look.number for look in life.store.looks("support", 1)] == [1, 2]
+        assert same(life) == [True, True]

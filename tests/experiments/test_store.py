@@ -145,15 +145,16 @@ def test_outcomes_are_read_forward_in_order_and_kept_once(store: Store) -> None:
     assert store.outcomes("support", 1, after=found[0].seq, upto=99)[0].pair == "b"
 
 
-def test_feedback_is_joined_with_its_exchange_and_the_latest_value_wins(store: Store, exchange, load) -> None:
+def test_feedback_is_joined_with_its_exchange_and_a_changed_mind_is_added_once(store: Store, exchange, load) -> None:
     stored = exchange()
     load(stored)
     thumb = {"exchange": stored.exchange.id, "metric": "thumbs_up", "source": "client", "value": 1.0, "at": 7.0}
 
     store.load("b", 1, [], [thumb])
-    store.load("b", 2, [], [thumb | {"value": 0.0, "at": 8.0}])
+    store.load("b", 2, [], [thumb | {"at": 8.0}, thumb | {"value": 0.0, "at": 8.0}])
 
-    [found] = store.feedback("support", 1, 0, 99)
+    first, found = store.feedback("support", 1, Watermarks(0, 0, 0), Watermarks(99, 99, 99))
+    assert first.value == 1.0
     assert (found.value, found.unit, found.assigned) == (0.0, stored.exchange.unit, "control")
 
 

@@ -207,3 +207,38 @@ def test_as_a_process_it_has_exit_code_2_and_no_traceback(tmp_path: Path) -> Non
     assert done.stderr == (
         "touchstone: the configuration has errors:\nconfig.toml:1  file: cannot be read: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["explain", "support"]])
+def test_a_slice_value_of_a_user_can_never_break_the_command_line(tmp_path: Path, arguments: list[str]) -> None:
+    """A slice value is what a client sent in a header; square brackets in it are no markup."""
+    with living(tmp_path) as life:
+        life.start()
+        life.serve(0, 40, lambda _: "no", **{"x-language": "[/b]"})
+        life.tick()
+        done = CliRunner().invoke(app, [*arguments, "-c", str(life.config.path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "[/b]" in done.stdout
+
+
+def test_a_missing_postgresql_driver_is_one_line(tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONFIG.replace("sqlite:///touchstone.db", "postgresql://u@127.0.0.1:1/t"))
+    code = """
+import sys
+sys.modules["psycopg"] = None
+sys.argv = ["touchstone", "status", "-c", sys.argv[1]]
+from router.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_postgresql_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    path = write_config(tmp_path, CONFIG.replace("sqlite:///touchstone.db", "postgresql://u@127.0.0.1:1/t"))
+    done = CliRunner().invoke(app, ["status", "-c", str(path)], catch_exceptions=False)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1

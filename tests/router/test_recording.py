@@ -117,3 +117,11 @@ def test_a_shadow_is_its_live_exchange_as_the_other_variants() -> None:
     assert changed == {"id", "pair", "assigned", "served", "role"}
     assert (shadow["id"], shadow["pair"], shadow["served"], shadow["role"]) == ("y", "x", "treatment", Role.SHADOW)
     assert live["id"] == "x"
+
+
+@given(chunks=st.lists(st.binary(min_size=1, max_size=5), max_size=6), limit=st.integers(0, 20))
+def test_a_text_says_that_it_is_cut_off_if_and_only_if_it_is(chunks: list[bytes], limit: int) -> None:
+    recording = Recording({"id": "x", "at": 1.0, "experiment": ""}, limit)
+    for chunk in chunks:
+        recording.chunk(chunk)
+    assert recording.finish().truncated == (sum(map(len, chunks)) > limit)

@@ -55,7 +55,7 @@ def test_the_time_of_any_uuid_of_version_7_is_read_to_the_millisecond(millisecon
     made = uuid.UUID(int=milliseconds << 80 | 7 << 76 | (rest >> 62) << 64 | variant_and_rest)
 
     assert uuid7_seconds(str(made)) == milliseconds / 1000
-    assert uuid7_seconds(made.hex) == milliseconds / 1000
+    assert uuid7_seconds(str(made)) == milliseconds / 1000
 
 
 @given(text=st.text(max_size=40))
@@ -79,4 +79,19 @@ def test_no_text_makes_it_raise(text: str) -> None:
     ],
 )
 def test_another_id_has_no_time(text: str) -> None:
+    assert uuid7_seconds(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "01890a5d-ac96-774b-bcce-zzzzzzzzzzzz",  # no hexadecimal digits
+        "0x890a5d-ac96-774b-bcce-b302099a8057",
+        "+1890a5d-ac96-774b-bcce-b302099a8057",
+        "0_890a5d-ac96-774b-bcce-b302099a8057",
+        "0-1890a5dac96774bbcceb302099a8057",
+        "01890a5d-ac96-774b-bcce-b302099a\x00057",
+    ],
+)
+def test_what_is_no_uuid_has_no_time(text: str) -> None:
     assert uuid7_seconds(text) is None

@@ -361,3 +361,23 @@ async def test_it_says_how_it_is(upstream) -> None:
     assert repr(upstream("http://a/", "http://b")) == (
         "<Upstream original [<Endpoint http://a [0 outstanding]>, <Endpoint http://b [0 outstanding]>]>"
     )
+
+
+async def test_a_dead_endpoint_beside_a_living_one_costs_no_user_an_answer() -> None:
+    """A refused connection was never a request: the next endpoint may be asked without any doubt."""
+    with bind("127.0.0.1:0") as free:
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}"
+    failed = 0
+    with serving(FakeBackend()) as alive:
+        transports = Transports(RouterSettings())
+        upstream = Upstream(Backend(name="original", urls=(dead, alive)), transports, 30.0)
+        for _ in range(20):
+            try:
+                response = await upstream.open("GET", "/v1/models", CIMultiDict(), b"")
+                with response:
+                    while await response.read():
+                        pass
+            except UpstreamError:
+                failed += 1
+        await transports.close()
+    assert failed == 0

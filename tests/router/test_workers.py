@@ -248,3 +248,13 @@ def _command(pid: str) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def test_a_child_that_never_stays_up_never_ends_the_supervisor() -> None:
+    child = _Child("x", ["true"], failures=2_000)
+    child.start()
+    process = child.process
+    process.wait()
+    child.tend(child.started_at + 0.5)
+    process.stdin.close()
+    assert child.not_before == child.started_at + 0.5 + 10.0

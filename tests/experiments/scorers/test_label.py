@@ -111,3 +111,11 @@ def test_a_regular_expression_is_searched_for_and_its_first_group_taken(text: st
     found = re.search("a(b*):", text)
 
     assert Label("regex:a(b*):").extract(text) == (found and found[1])
+
+
+@pytest.mark.parametrize(
+    ("json_value", "label"), [("true", "true"), ("false", "false"), ("[1,2]", "[1,2]"), ('{"a":1}', '{"a":1}')]
+)
+def test_a_label_is_spelled_as_json_spells_it(json_value: str, label: str) -> None:
+    answer = Answer(f'{{"ok": {json_value}}}', ok=True)
+    assert Label("json:ok").score(answer, answer, Expected(label=label)) == PairScore(1, 1)

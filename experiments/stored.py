@@ -1,0 +1,119 @@
+"""What the store takes and gives: records. Rows never leave `experiments.store`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from experiments.evidence import Decision, Evidence
+from experiments.model import Exchange, Phase, Route
+
+
+class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """An exchange as the recorder loads it: the journal's record, and what was read from its texts."""
+
+    exchange: Exchange
+    prompt: str | None = None
+    answer: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    tokens_estimated: bool = False
+
+
+class StoredExchange(LoadedExchange, frozen=True, kw_only=True):
+    """An exchange in the store. The request and response texts are gone; prompt and answer remain."""
+
+    seq: int
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric's value for a pair: `value` is what the statistics use (a difference, or the log of a ratio)."""
+
+    pair: str
+    metric: str
+    scorer: str
+    experiment: str
+    epoch: int
+    stage: int
+    unit: str
+    at: float
+    slices: dict[str, str]
+    control_value: float
+    treatment_value: float
+    value: float
+    seq: int = 0
+
+
+class StoredFeedback(msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback joined with the assignment of its exchange."""
+
+    seq: int
+    exchange: str
+    metric: str
+    source: str
+    value: float
+    at: float
+    unit: str
+    stage: int
+    assigned: str
+    propensity: float
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch with one configuration."""
+
+    experiment: str
+    number: int
+    config_hash: str
+    config: dict[str, Any]
+    started_at: float
+
+
+class RouteState(msgspec.Struct, frozen=True, kw_only=True):
+    """A route with the times that its lifecycle needs."""
+
+    route: Route
+    epoch_started_at: float
+    stage_started_at: float
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One look as stored: watermarks, evidence, decision, and the statistics' state."""
+
+    experiment: str
+    epoch: int
+    number: int
+    at: float
+    stage: int
+    exchange_seq: int
+    outcome_seq: int
+    feedback_seq: int
+    evidence: Evidence
+    decision: Decision
+    state: dict[str, Any]
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of phase or stage."""
+
+    experiment: str
+    epoch: int
+    look: int | None
+    at: float
+    actor: str
+    from_phase: Phase
+    to_phase: Phase
+    from_stage: int
+    to_stage: int
+    split_basis_points: int
+    reason: str
+
+
+class Watermarks(NamedTuple):
+    """How far the store has been filled: the highest `seq` of each table."""
+
+    exchange: int
+    outcome: int
+    feedback: int
