@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test check bench docs requirements clean
+.PHONY: help demo serve test check bench calibrate docs requirements clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -41,6 +41,10 @@ bench: $(STAMP)  ## Measure CPU and latency beside nginx, in one run.
 
 docs: $(STAMP)  ## Regenerate the generated pages.
 	$(BIN)/python -m experiments.config.reference > docs/configuration.md
+	$(BIN)/python docs/pictures.py
+
+calibrate: $(STAMP)  ## Run the whole calibration study (about 4 minutes on 2 cores) and write docs/calibration.md.
+	$(BIN)/python -m analysis.calibrate
 
 requirements:  ## Compile the pinned requirements anew (needs uv).
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
