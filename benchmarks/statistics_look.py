@@ -3,7 +3,7 @@
     python -m benchmarks.statistics_look
 
 20 metrics in 10 slices, each a histogram of up to 21 distinct unit means: three e-values and a confidence sequence of
-every one of the 200. Then one pass over ten million request-level outcomes. The numbers are simulated, the times are not.
+every one of the 200. Then one pass over ten million request-level outcomes. Numbers are simulated, times are not.
 """
 
 from __future__ import annotations

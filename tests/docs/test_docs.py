@@ -1,6 +1,8 @@
 """The documentation is executed, complete, and its links lead somewhere."""
 
 import doctest
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -13,6 +15,21 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_come_out_as_written(page: Path) -> None:
     failed, _ = doctest.testfile(str(page), module_relative=False)
+
+    assert failed == 0
+
+
+def _modules() -> list[str]:
+    found = []
+    for package in ("analysis", "experiments", "router"):
+        walked = pkgutil.walk_packages([str(ROOT / package)], f"{package}.")
+        found += [module.name for module in walked if not module.name.endswith(("__main__", ".env"))]
+    return [name for name in found if ".versions" not in name]
+
+
+@pytest.mark.parametrize("name", _modules())
+def test_the_examples_of_a_docstring_come_out_as_written(name: str) -> None:
+    failed, _ = doctest.testmod(importlib.import_module(name))
 
     assert failed == 0
 
