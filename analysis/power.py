@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from analysis.checks import check_count, check_positive, check_probability, check_share
+from analysis.restricted_rates import restricted_shares
 from analysis.result import NotEstimable
 
 _PAIRED = ("independent pairs", "one look", "normal approximation")
@@ -292,28 +293,10 @@ def _unpaired_design(p_treatment: float, p_control: float, margin: float, ratio:
     check_probability(p_control, "p_control")
     check_share(margin, "margin")
     check_positive(ratio, "ratio")
-    q_treatment, q_control = _restricted_rates(p_treatment, p_control, -margin, ratio)
+    q_treatment, q_control = restricted_shares(p_treatment, p_control, ratio, -margin)
     null = q_treatment * (1 - q_treatment) + q_control * (1 - q_control) / ratio
     true = p_treatment * (1 - p_treatment) + p_control * (1 - p_control) / ratio
     return _Design(p_treatment - p_control + margin, math.sqrt(max(0.0, null)), math.sqrt(true))
-
-
-def _restricted_rates(p1: float, p2: float, difference: float, ratio: float) -> tuple[float, float]:
-    """Return the likeliest rates with p1 - p2 = difference, for arms of 1 : ratio that show p1 and p2."""
-
-    def slope(q1: float) -> float:
-        q2 = q1 - difference
-        return (p1 - q1) / (q1 * (1 - q1)) + ratio * (p2 - q2) / (q2 * (1 - q2))
-
-    low, high = max(0.0, difference), min(1.0, 1 + difference)
-    room = (high - low) * 1e-13
-    # The log-likelihood is concave: its slope falls, and where it does not change sign the maximum is at an end.
-    if slope(low + room) <= 0:
-        return low, low - difference
-    if slope(high - room) >= 0:
-        return high, high - difference
-    q1 = float(brentq(slope, low + room, high - room, xtol=1e-15))
-    return q1, q1 - difference
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

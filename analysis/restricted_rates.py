@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.checks import check_count, check_null_mean
+from analysis.checks import check_count, check_null_mean, check_positive, check_probability
 
 
 def restricted_rates(x1: int, n1: int, x2: int, n2: int, difference: float) -> tuple[float, float]:
@@ -34,14 +34,39 @@ def restricted_rates(x1: int, n1: int, x2: int, n2: int, difference: float) -> t
     check_null_mean(difference, "difference")
     if n1 == 0 or n2 == 0:
         raise ValueError(f"min(n1, n2) == {min(n1, n2)!r}, must be >= 1")
+    return _by_sign(x1, n1, x2, n2, difference)
+
+
+def restricted_shares(p1: float, p2: float, ratio: float, difference: float) -> tuple[float, float]:
+    """Return the likeliest rates with p1 - p2 = `difference` where none has been counted yet: for planning.
+
+    Args:
+        p1: Rate that the first sample is expected to show, in [0, 1].
+        p2: Rate that the second is expected to show, in [0, 1].
+        ratio: Size of the second sample for each unit of the first.
+        difference: In (-1, 1).
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    >>> tuple(round(rate, 4) for rate in restricted_shares(20 / 35, 30 / 55, 55 / 35, -0.3))
+    (0.3685, 0.6685)
+    """
+    check_probability(p1, "p1")
+    check_probability(p2, "p2")
+    check_positive(ratio, "ratio")
+    check_null_mean(difference, "difference")
+    return _by_sign(p1, 1.0, p2 * ratio, ratio, difference)
+
+
+def _by_sign(x1: float, n1: float, x2: float, n2: float, difference: float) -> tuple[float, float]:
     if difference < 0:
         q2, q1 = _restricted(x2, n2, x1, n1, -difference)
-    else:
-        q1, q2 = _restricted(x1, n1, x2, n2, difference)
-    return q1, q2
+        return q1, q2
+    return _restricted(x1, n1, x2, n2, difference)
 
 
-def _restricted(x1: int, n1: int, x2: int, n2: int, d: float) -> tuple[float, float]:
+def _restricted(x1: float, n1: float, x2: float, n2: float, d: float) -> tuple[float, float]:
     """Return the restricted rates for d >= 0.
 
     The rate nearer to its edge is the one that is solved for: of rare events no digit is lost to a difference with 1.
@@ -58,7 +83,7 @@ def _restricted(x1: int, n1: int, x2: int, n2: int, d: float) -> tuple[float, fl
     return 1 - failures, max(0.0, 1 - d - failures)
 
 
-def _cubic_root(x1: int, n1: int, x2: int, n2: int, d: float) -> float:
+def _cubic_root(x1: float, n1: float, x2: float, n2: float, d: float) -> float:
     """Return the closed-form root p1 of the likelihood equation, which is a cubic."""
     ratio, p1, p2 = n2 / n1, x1 / n1, x2 / n2
     a = 1 + ratio
@@ -71,7 +96,7 @@ def _cubic_root(x1: int, n1: int, x2: int, n2: int, d: float) -> float:
     return 2 * u * math.cos((math.pi + angle) / 3) - b / (3 * a)
 
 
-def _polished(low: float, x1: int, n1: int, x2: int, n2: int, d: float) -> float:
+def _polished(low: float, x1: float, n1: float, x2: float, n2: float, d: float) -> float:
     """Return the root to the last digits: p2 of the rates (p2 + d, p2), by Newton steps within a bracket from `low`.
 
     The closed form is right to 1e-8 where roots coincide, which is not enough for a rate of 1e-6.

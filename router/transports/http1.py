@@ -83,11 +83,11 @@ class Http1Answer:
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
-        self._connection.release(clean=self.arrived_whole and not self._buffer)
+        self._connection.release(self, clean=self.arrived_whole and not self._buffer)
 
     def break_off(self) -> None:
         """Close the connection; a waiting `read` raises."""
-        self._connection.fail(UpstreamError(ErrorKind.RESET, "broken off"))
+        self._connection.break_off(self)
 
     def translate(self, error: BaseException | None) -> BaseException | None:
         """Return an error as it is: `read` raises ours."""
@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
         try:
             await waiter
         except BaseException:
-            self.release(clean=False)
+            self.release(answer, clean=False)
             raise
         finally:
             self._timer.cancel()
@@ -199,8 +199,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self.closed:
             self._transport.resume_reading()
 
-    def release(self, *, clean: bool) -> None:
-        """End the exchange: back to the pool if it left the connection clean, else closed."""
+    def release(self, answer: Http1Answer | None, *, clean: bool) -> None:
+        """End an exchange: back to the pool if it left the connection clean, else closed.
+
+        An answer that is closed twice must not end the exchange of somebody else that the connection carries by now.
+        """
+        if self._answer is not answer:
+            return
         transport, self._answer = self._transport, None
         if transport is None or self.closed:
             return
@@ -210,6 +215,11 @@ class Connection(asyncio.Protocol):
         else:
             self.closed = True
             transport.abort()
+
+    def break_off(self, answer: Http1Answer) -> None:
+        """Fail an exchange from outside, if the connection still carries it."""
+        if self._answer is answer:
+            self.fail(UpstreamError(ErrorKind.RESET, "broken off"))
 
     def fail(self, error: UpstreamError) -> None:
         """Tell whoever waits, and close."""
@@ -347,7 +357,7 @@ class Http1Transport:
             connection = idle.pop()
             if not connection.closed and self._loop.time() - connection.idle_since < _IDLE_S:
                 return connection
-            connection.release(clean=False)
+            connection.release(None, clean=False)
         return None
 
     async def _connect(self, origin: _Origin) -> Connection:
@@ -365,7 +375,7 @@ class Http1Transport:
         """Close the idle connections; those in use are closed by who uses them."""
         for idle in self._idle.values():
             while idle:
-                idle.pop().release(clean=False)
+                idle.pop().release(None, clean=False)
         await asyncio.sleep(0)  # the transports close on the loop's next turn
 
 

@@ -308,6 +308,22 @@ async def test_late_bytes_on_an_idle_connection_close_it() -> None:
     assert (first, second) == (b"ok", b"ok")
 
 
+async def test_an_answer_that_is_closed_twice_never_ends_the_exchange_of_somebody_else() -> None:
+    transport = Http1Transport(LIMITS)
+    peer = Peer([[OK], [CHUNKED, b"3\r\nabc\r\n", b"0\r\n\r\n"]])
+
+    async with running(peer) as url:
+        first = await ask(transport, url)
+        assert await read_all(first) == b"ok"
+        second = await ask(transport, url)
+        first.close()
+        first.break_off()
+        assert await read_all(second) == b"abc"
+    await transport.close()
+
+    assert peer.connections == 1
+
+
 @pytest.mark.parametrize(("method", "outcome"), [("GET", "repeated"), ("POST", "refused")])
 async def test_a_kept_connection_that_closes_under_a_request_is_replaced_where_that_is_safe(
     method: str, outcome: str

@@ -1,0 +1,61 @@
+"""The tests mirror the tree: each module has its test file, or it is said here which other one tests it."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+ELSEWHERE = {
+    "analysis/arm.py": "analysis/test_two_sample.py",
+    "analysis/checks.py": "docs/test_docs.py",  # its examples; each refusal where it is used
+    "analysis/calibrate/comparators.py": "analysis/test_calibrate.py",
+    "analysis/calibrate/figure.py": "analysis/test_calibrate.py",
+    "analysis/calibrate/report.py": "analysis/test_calibrate.py",
+    "analysis/calibrate/runner.py": "analysis/test_calibrate.py",
+    "analysis/calibrate/study.py": "analysis/test_calibrate.py",
+    "analysis/restricted_rates.py": "analysis/test_proportions.py",
+    "experiments/config/fields.py": "experiments/config/test_problems.py",
+    "experiments/config/messages.py": "experiments/config/test_problems.py",
+    "experiments/config/metric_rules.py": "experiments/config/test_rules.py",
+    "experiments/protocols/openai.py": "experiments/test_protocols.py",
+    "experiments/protocols/raw.py": "experiments/test_protocols.py",
+    "router/app.py": "router/test_proxy.py",  # its fixture is the whole application
+    "router/transports/aiohttp_client.py": "router/transports/test_transports.py",
+    "router/transports/http1.py": "router/transports/test_transports.py",
+}
+WITHOUT_BEHAVIOUR = {
+    "analysis/result.py": "records",
+    "experiments/config/records.py": "records; what they refuse is tested with the loader",
+    "experiments/protocols/base.py": "a protocol class",
+    "experiments/scorers/base.py": "a protocol class",
+    "experiments/stored.py": "records",
+    "experiments/tables.py": "tables; held against the migrations by test_migrations",
+    "router/fakes/server.py": "what nearly every test of the router runs on",
+    "router/logs.py": "one call of structlog",
+    "router/transports/base.py": "protocol classes",
+}
+
+
+def _modules() -> list[str]:
+    found = [path for package in ("analysis", "experiments", "router") for path in (ROOT / package).rglob("*.py")]
+    names = [path.relative_to(ROOT).as_posix() for path in found if not path.name.startswith("__")]
+    # Scenarios are cases of one study, and alembic's files are run by every test that opens a store.
+    return sorted(name for name in names if "/migrations/" not in name and "/scenarios/" not in name)
+
+
+def _own(module: str) -> Path:
+    path = Path(module)
+    return TESTS / path.parent / f"test_{path.name}"
+
+
+@pytest.mark.parametrize("module", [m for m in _modules() if m not in WITHOUT_BEHAVIOUR])
+def test_a_module_has_its_test_file(module: str) -> None:
+    assert (TESTS / ELSEWHERE[module] if module in ELSEWHERE else _own(module)).is_file()
+
+
+@pytest.mark.parametrize("module", [*ELSEWHERE, *WITHOUT_BEHAVIOUR])
+def test_no_exception_outlives_its_reason(module: str) -> None:
+    assert (ROOT / module).is_file()
+    assert not _own(module).exists()
