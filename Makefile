@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test check bench calibrate docs requirements clean
+.PHONY: help demo serve test check bench soak calibrate docs requirements clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets.
@@ -38,6 +38,9 @@ check: $(STAMP)  ## Linters, types and import contracts.
 
 bench: $(STAMP)  ## Measure CPU and latency beside nginx, in one run.
 	@$(BIN)/python -m benchmarks.proxy
+
+soak: $(STAMP)  ## Five minutes of mixed load: memory, descriptors, nothing lost.
+	@$(BIN)/python -m benchmarks.soak --seconds 300
 
 docs: $(STAMP)  ## Regenerate the generated pages.
 	$(BIN)/python -m experiments.config.reference > docs/configuration.md

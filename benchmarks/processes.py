@@ -54,13 +54,15 @@ def resident_mib(pids: list[int]) -> float:
 
 
 @contextmanager
-def running(command: list[str], port: int, cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], port: int, cwd: Path | None = None, timeout_s: float = 20.0
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server for the length of the block; it is ended by its pid."""
     log = (cwd or Path.cwd()) / f"server-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=output)
     try:
-        wait_for_port(port)
+        wait_for_port(port, timeout_s)
         yield process
     except TimeoutError as error:
         raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-2000:]}") from error

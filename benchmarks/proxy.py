@@ -1,17 +1,19 @@
-"""CPU per request and added latency of Touchstone beside nginx: same backend, same client, same run.
+"""CPU per request and added latency of Touchstone beside nginx, HAProxy and LiteLLM: same backend, client and run.
 
     make bench
 
-nginx splits (`split_clients`) and logs; Touchstone assigns and records every exchange. A second Touchstone beside it
-also mirrors a tenth of the requests, which are requests of their own. The CPU counted is that of the serving processes:
-nginx's, and Touchstone's proxy (its controller is printed apart). The client and the backend are not counted. Rounds
-alternate, so a machine whose speed drifts harms all alike.
+nginx (`split_clients`) and HAProxy (a hash of the header) split and log; Touchstone assigns and records every exchange.
+LiteLLM routes between two deployments and logs nothing. A peer that is not installed is left out, and it is said. A
+second Touchstone also mirrors a tenth of the requests, which are requests of their own. The CPU counted is that of the
+serving processes: the peers', and Touchstone's proxy (its controller is printed apart). The client and the backend are
+not counted. Rounds alternate, so a machine whose speed drifts harms all alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import statistics
 import tempfile
@@ -39,7 +41,7 @@ SSE_BODY = msgspec.json.encode(_CHAT | {"stream": True})
 # A millisecond between the pieces of a stream, as a model takes: each is a read and a write of its own.
 _PIECE_BY_PIECE = ("--chunk-delay-ms", "1")
 _HEADERS = {"content-type": "application/json"}
-_PATH = "/v1/chat/completions"
+PATH = "/v1/chat/completions"
 
 _CONFIG = """
 [router]
@@ -55,7 +57,7 @@ url = "http://127.0.0.1:{b}"
 match = {{ path = "{path}", model = "support" }}
 control = "original"
 treatment = "small"
-split_percent = 50
+split_percent = {split}
 mirror_percent = {mirror}
 unit = "header:x-user-id"
 [experiments.bench.guardrails]
@@ -79,6 +81,36 @@ http {{
 """
 
 
+_HAPROXY = """
+global
+  nbthread 1
+  log 127.0.0.1:{log} local0
+defaults
+  mode http
+  log global
+  option httplog
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+frontend in
+  bind 127.0.0.1:{port}
+  use_backend small if {{ hdr(x-user-id),crc32(6),mod(100) lt 50 }}
+  default_backend original
+backend original
+  server a 127.0.0.1:{a}
+backend small
+  server b 127.0.0.1:{b}
+"""
+
+_LITELLM = """
+model_list:
+  - model_name: support
+    litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{a}/v1", api_key: none }}
+  - model_name: support
+    litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{b}/v1", api_key: none }}
+"""
+
+
 @dataclass
 class Target:
     """Something that answers, and the processes whose CPU counts."""
@@ -88,6 +120,8 @@ class Target:
     pids: list[int] = field(default_factory=list)
     aside: list[int] = field(default_factory=list)
     """Processes that are metered but not counted: the controller."""
+    slowness: int = 1
+    """A peer that is so many times slower gets as many times fewer requests."""
 
 
 @contextmanager
@@ -101,12 +135,57 @@ def nginx(folder: Path, a: int, b: int) -> Iterator[Target]:
 
 
 @contextmanager
-def touchstone(name: str, parent: Path, a: int, b: int, mirror: int) -> Iterator[Target]:
+def haproxy(folder: Path, a: int, b: int) -> Iterator[Target]:
+    """HAProxy in front of the two backends, with one thread; it sends its log to a port at which nobody listens."""
+    port = free_port()
+    (folder / "haproxy.cfg").write_text(_HAPROXY.format(a=a, b=b, port=port, log=free_port()))
+    command = [shutil.which("haproxy") or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
+    with running(command, port, folder) as process:
+        yield Target("haproxy", port, tree(process.pid))
+
+
+@contextmanager
+def litellm(folder: Path, a: int, b: int) -> Iterator[Target]:
+    """LiteLLM's proxy in front of the two backends, with one worker."""
+    port = free_port()
+    (folder / "litellm.yaml").write_text(_LITELLM.format(a=a, b=b))
+    command = [_litellm_command() or "litellm", "--config", str(folder / "litellm.yaml"), "--port", str(port)]
+    with running([*command, "--host", "127.0.0.1", "--num_workers", "1"], port, folder, timeout_s=120) as process:
+        yield Target("litellm", port, tree(process.pid), slowness=20)
+
+
+def _litellm_command() -> str | None:
+    """Return LiteLLM's command: TOUCHSTONE_LITELLM, as it wants an environment of its own, or the one on the path."""
+    return os.environ.get("TOUCHSTONE_LITELLM") or shutil.which("litellm")
+
+
+def peers(stack: ExitStack, folder: Path, a: int, b: int, out: Console) -> list[Target]:
+    """Start the peers that are installed."""
+    known = {
+        "nginx": (nginx, shutil.which("nginx"), "Debian: nginx-light"),
+        "haproxy": (haproxy, shutil.which("haproxy"), "Debian: haproxy"),
+        "litellm": (
+            litellm,
+            _litellm_command(),
+            "pip install 'litellm[proxy]' in a folder of its own; TOUCHSTONE_LITELLM",
+        ),
+    }
+    found = []
+    for name, (start, command, how) in known.items():
+        if command:
+            found.append(stack.enter_context(start(folder, a, b)))
+        else:
+            out.print(f"{name} is not installed ({how}): it is left out.")
+    return found
+
+
+@contextmanager
+def touchstone(name: str, parent: Path, a: int, b: int, mirror: int, split: int = 50) -> Iterator[Target]:
     """`touchstone serve` in front of the two backends."""
     port, folder = free_port(), parent / str(mirror)
     folder.mkdir()
     config = folder / "config.toml"
-    config.write_text(_CONFIG.format(a=a, b=b, port=port, admin=free_port(), path=_PATH, mirror=mirror))
+    config.write_text(_CONFIG.format(a=a, b=b, port=port, admin=free_port(), path=PATH, mirror=mirror, split=split))
     with running(python("-m", "router", "serve", "--config", str(config)), port, folder) as process:
         time.sleep(2.0)  # children up, first routes read
         proxies, others = _by_role(tree(process.pid))
@@ -135,7 +214,7 @@ async def closed_loop(port: int, body: bytes, requests: int, concurrency: int) -
 
         async def worker() -> None:
             for number in numbers:
-                await _one(session, f"http://127.0.0.1:{port}{_PATH}", body, number)
+                await _one(session, f"http://127.0.0.1:{port}{PATH}", body, number)
 
         await asyncio.gather(*(worker() for _ in range(concurrency)))
 
@@ -146,7 +225,7 @@ async def fixed_rate(port: int, body: bytes, requests: int, rate: float) -> list
         started, tasks = asyncio.get_running_loop().time(), []
         for number in range(requests):
             await asyncio.sleep(max(0.0, started + number / rate - asyncio.get_running_loop().time()))
-            tasks.append(asyncio.create_task(_one(session, f"http://127.0.0.1:{port}{_PATH}", body, number)))
+            tasks.append(asyncio.create_task(_one(session, f"http://127.0.0.1:{port}{PATH}", body, number)))
         return list(await asyncio.gather(*tasks))
 
 
@@ -164,10 +243,12 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
     found: dict[str, list[float]] = {target.name: [] for target in targets}
     found |= {f"{target.name}: controller": [] for target in targets if target.aside}
     for target in targets:
-        asyncio.run(closed_loop(target.port, body, max(50, requests // 10), 8))  # warm up
+        asyncio.run(closed_loop(target.port, body, max(50, requests // 10 // target.slowness), 8))  # warm up
     for _ in track(range(rounds), description=title):
         for target in targets:
-            served, aside = cpu_per_request(target, lambda n, t=target: closed_loop(t.port, body, n, 8), requests)
+            served, aside = cpu_per_request(
+                target, lambda n, t=target: closed_loop(t.port, body, n, 8), requests // target.slowness
+            )
             found[target.name].append(served)
             if target.aside:
                 found[f"{target.name}: controller"].append(aside)
@@ -176,6 +257,7 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
 
 def measure_latency(targets: list[Target], direct: int, requests: int, rounds: int) -> dict[str, list[float]]:
     """Latency at 100 requests a second; returns name -> seconds of every request."""
+    targets = [target for target in targets if target.slowness == 1]  # LiteLLM does not keep up with 100 a second here
     found: dict[str, list[float]] = {"direct": [], **{target.name: [] for target in targets}}
     ports = {"direct": direct, **{target.name: target.port for target in targets}}
     for _ in track(range(rounds), description="latency at 100/s    "):
@@ -184,7 +266,8 @@ def measure_latency(targets: list[Target], direct: int, requests: int, rounds: i
     return found
 
 
-def _quantile(values: list[float], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
+    """Return the value below which a share of the values lies."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
@@ -203,9 +286,9 @@ def print_cpu(out: Console, title: str, found: dict[str, list[float]]) -> None:
 def print_latency(out: Console, found: dict[str, list[float]]) -> None:
     """Print the added latency beside the direct way."""
     table = Table("", "p50", "added", "p99", "added", title="Latency at 100 requests/s", title_justify="left")
-    base = [_quantile(found["direct"], share) * 1e3 for share in (0.5, 0.99)]
+    base = [quantile(found["direct"], share) * 1e3 for share in (0.5, 0.99)]
     for name, values in found.items():
-        p50, p99 = (_quantile(values, share) * 1e3 for share in (0.5, 0.99))
+        p50, p99 = (quantile(values, share) * 1e3 for share in (0.5, 0.99))
         table.add_row(name, f"{p50:.2f} ms", f"{p50 - base[0]:+.2f}", f"{p99:.2f} ms", f"{p99 - base[1]:+.2f}")
     out.print(table)
 
@@ -232,11 +315,7 @@ def main() -> None:
             stack.enter_context(
                 running(python("-m", "router.fakes", "--port", str(port), *_PIECE_BY_PIECE), port, folder)
             )
-        targets = []
-        if shutil.which("nginx"):
-            targets.append(stack.enter_context(nginx(folder, a, b)))
-        else:
-            out.print("nginx is not installed (Debian: nginx-light): Touchstone is measured without its peer.")
+        targets = peers(stack, folder, a, b, out)
         for name, mirror in (("touchstone", 0), (f"touchstone, {options.mirror} % mirrored", options.mirror)):
             targets.append(stack.enter_context(touchstone(name, folder, a, b, mirror)))
         json_cpu = measure_cpu(targets, JSON_BODY, options.requests, options.rounds, "CPU, JSON           ")

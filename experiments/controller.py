@@ -8,20 +8,25 @@ what is stored explains what was decided.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from experiments.config import Config, Experiment, config_hash
 from experiments.decision import Progress, decide
+from experiments.erasure import Eraser
 from experiments.evaluation import Evaluator
-from experiments.evidence import Decision
+from experiments.evidence import Decision, Elapsed, Shed
 from experiments.explain import action_word, sentence
+from experiments.journal_status import ShedWatch
 from experiments.lifecycle import start, step
 from experiments.model import Phase, Route
 from experiments.recorder import Recorder
 from experiments.replay import refold, rows_between
 from experiments.scoring import score_pending, scorers_of
+from experiments.stopwatch import Stopwatch, resumed
 from experiments.store import Epoch, Look, RouteState, Store, Transition, Watermarks
 
 _log = structlog.get_logger(__name__)
@@ -40,14 +45,22 @@ class Controller:
         self._config = config
         self._store = store
         self._recorder = recorder
+        self._eraser = Eraser(config, store)
+        self._shed_watch = ShedWatch(Path(config.router.journal))
         self._scorers = scorers_of(config)
         self._evaluators: dict[str, Evaluator] = {}
         self._seen: dict[str, Watermarks] = {}
         self._epochs: dict[str, int] = {}
+        self._watches: dict[str, Stopwatch] = {}
         self._last_look = float("-inf")
 
-    def start(self, now: float) -> None:
-        """Bring the schema up to date, begin new experiments and epochs, and take up those that were running."""
+    def start(self, now: float, steady_s: float | None = None) -> None:
+        """Bring the schema up to date, begin new experiments and epochs, and take up those that were running.
+
+        Args:
+            now: By the wall clock.
+            steady_s: By a clock that never jumps; the same as `now` unless given.
+        """
         self._store.migrate()
         for experiment in self._config.experiments.values():
             digest = config_hash(experiment, self._config.backends)
@@ -55,6 +68,17 @@ class Controller:
             if epoch is None or epoch.config_hash != digest:
                 epoch = self._begin_epoch(experiment, digest, epoch, now)
             self._take_up(experiment, epoch.number)
+            self._watches[experiment.name] = self._watch(experiment.name, now, now if steady_s is None else steady_s)
+
+    def _watch(self, name: str, now: float, steady_s: float) -> Stopwatch:
+        state, look = self._store.route_states()[name], self._store.latest_look(name, self._epochs[name])
+        stage = state.route.stage
+        if look is None:
+            nothing = Elapsed(epoch_s=0.0, stage_s=0.0)
+            return Stopwatch(resumed(nothing, state.epoch_started_at, now), stage, steady_s)
+        same = look.stage == stage
+        earlier = Elapsed(epoch_s=look.at - state.epoch_started_at, stage_s=look.at - state.stage_started_at)
+        return Stopwatch(resumed(look.evidence.elapsed or earlier, look.at, now, same_stage=same), stage, steady_s)
 
     def _begin_epoch(self, experiment: Experiment, digest: str, previous: Epoch | None, now: float) -> Epoch:
         number = previous.number + 1 if previous else 1
@@ -95,16 +119,29 @@ class Controller:
             self._take_up(experiment, self._epochs[experiment.name])
         return self._evaluators.pop(experiment.name)
 
-    def tick(self, now: float) -> list[Decision]:
-        """Do everything that is due; returns the decisions of the looks that were taken."""
+    def tick(self, now: float, steady_s: float | None = None) -> list[Decision]:
+        """Do everything that is due; returns the decisions of the looks that were taken.
+
+        Args:
+            now: By the wall clock, as the proxies see it.
+            steady_s: By a clock that never jumps; the same as `now` unless given.
+        """
+        steady_s = now if steady_s is None else steady_s
         self._recorder.record()
         score_pending(self._store, self._scorers)
-        if now - self._last_look < self._config.router.look_interval_s:
+        self._eraser.erase(now)
+        if steady_s - self._last_look < self._config.router.look_interval_s:
             return []
-        self._last_look = now
-        return [decision for name in self._epochs if (decision := self._look(name, now)) is not None]
+        self._last_look = steady_s
+        shed = self._shed_watch.read()
+        decisions = [
+            decision for name in self._epochs if (decision := self._look(name, now, steady_s, shed)) is not None
+        ]
+        # Only now: had a look failed, the next one must still hear of it.
+        self._shed_watch.settle()
+        return decisions
 
-    def _look(self, name: str, now: float) -> Decision | None:
+    def _look(self, name: str, now: float, steady_s: float, shed: Shed) -> Decision | None:
         state = self._store.route_states()[name]
         if not _is_watched(state.route):
             return None
@@ -114,7 +151,9 @@ class Controller:
         evidence = evaluator.look(
             now, state.route.stage, state.route.phase, *rows_between(self._store, evaluator, seen, upto)
         )
-        progress = Progress(state.route.stage, now - state.epoch_started_at, now - state.stage_started_at)
+        elapsed = self._watches[name].read(state.route.stage, steady_s)
+        evidence = msgspec.structs.replace(evidence, shed=shed, elapsed=elapsed)
+        progress = Progress(state.route.stage, elapsed.epoch_s, elapsed.stage_s)
         decision = decide(evidence, experiment, progress)
         look = Look(
             experiment=name,
@@ -131,6 +170,7 @@ class Controller:
         )
         self._save(experiment, state, look)
         self._evaluators[name], self._seen[name] = evaluator, upto
+        self._watches[name].go_on(elapsed, state.route.stage, steady_s)
         return decision
 
     def _save(self, experiment: Experiment, state: RouteState, look: Look) -> None:
@@ -154,9 +194,9 @@ class Controller:
         while not stop.is_set():
             try:
                 if not started:
-                    self.start(time.time())
+                    self.start(time.time(), time.monotonic())
                     started = True
-                self.tick(time.time())
+                self.tick(time.time(), time.monotonic())
                 trouble = ""
             except Exception as error:  # noqa: BLE001  # the store may be away for minutes; the loop goes on
                 trouble = _note_trouble(error, trouble)

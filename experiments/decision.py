@@ -100,6 +100,7 @@ def _promotion(evidence: Evidence, experiment: Experiment, progress: Progress, l
     """Intersection-union: each condition at its own full alpha; all must hold, so no correction is due."""
     proven = [*_noninferior(evidence, experiment), *_goals(evidence, experiment)]
     missing = [
+        *_shed(evidence),
         *_not_yet_noninferior(evidence, experiment),
         *_no_goal(evidence, experiment),
         *_unsafe_slices(evidence, experiment),
@@ -115,6 +116,7 @@ def _promotion(evidence: Evidence, experiment: Experiment, progress: Progress, l
 def _advance(evidence: Evidence, experiment: Experiment, progress: Progress, losses: list[Reason]) -> Decision:
     policy = experiment.policy
     missing = [
+        *_shed(evidence),
         *losses,
         *_too_small(evidence.stage_units, policy.stage_min_units),
         *_too_early(progress.stage_seconds, policy.stage_min_minutes * 60),
@@ -206,6 +208,14 @@ def _incomplete(evidence: Evidence, experiment: Experiment) -> list[Reason]:
         for c in evidence.completeness
         if c.share < needed
     ]
+
+
+def _shed(evidence: Evidence) -> list[Reason]:
+    """What was lost is not lost at random: the busiest minutes are missing. Harm that shows all the same is harm."""
+    shed = evidence.shed
+    if not (shed.now or shed.records or shed.texts):
+        return []
+    return [Reason(code=Code.RECORDING_SHED, value=float(shed.texts), units=shed.records)]
 
 
 def _too_small(units: int, needed: int) -> list[Reason]:

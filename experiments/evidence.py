@@ -110,6 +110,26 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
         return self.complete / self.due if self.due else 1.0
 
 
+class Shed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the proxies could not record since the look before: it is missing from the evidence."""
+
+    now: bool = False
+    """Whether a proxy is shedding while the look is taken."""
+    records: int = 0
+    """Exchanges and feedback that were not recorded."""
+    texts: int = 0
+    """Exchanges that were recorded without prompt and answer."""
+
+
+class Elapsed(msgspec.Struct, frozen=True, kw_only=True):
+    """How long something has run, by a steady clock."""
+
+    epoch_s: float
+    """The epoch."""
+    stage_s: float
+    """Its present stage."""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one look saw."""
 
@@ -134,6 +154,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     log_e_family: float
     """Weighted sum of the harm e-values of all guardrails and slices, as a logarithm: a valid global alarm."""
     peak_log_e_family: float
+    shed: Shed = Shed()
+    """Comes from the proxies, not from the rows: a replay takes it from the stored look."""
+    elapsed: Elapsed | None = None
+    """Comes from the controller's steady clock, as `shed` does; None in looks of earlier versions."""
 
     def of(self, metric: str, slice_: str = "", kind: Kind | None = None) -> MetricEvidence | None:
         """Return the evidence of one metric in one slice, or None."""
@@ -166,6 +190,7 @@ class Code(StrEnum):
     ANY_LOSS = "any_loss"
     SPLIT_MISMATCH = "split_mismatch"
     INCOMPLETE = "incomplete"
+    RECORDING_SHED = "recording_shed"
     NONINFERIOR = "noninferior"
     NOT_YET_NONINFERIOR = "not_yet_noninferior"
     GOAL_REACHED = "goal_reached"

@@ -140,6 +140,13 @@ def _duration(seconds: float | None) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def _recording_shed(reason: Reason) -> str:
+    lost = [f"{reason.units} records were lost"] if reason.units else []
+    lost += [f"{reason.value:.0f} exchanges were kept without their texts"] if reason.value else []
+    since = f" ({' and '.join(lost)} since the last look)" if lost else ""
+    return f"the journal's disk or folder is full, so not everything was recorded{since}: the split will not rise"
+
+
 _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.HARM: _harm,
     Code.FAMILY_HARM: lambda r: f"all guardrails together show harm, most of it in {r.metric}, {where(r.slice)}",
@@ -155,6 +162,7 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"only {math.floor(1000 * (r.value or 0)) / 10:g} % of the mirrored requests to the {r.metric} came to an end, "
         f"{round(100 * (r.threshold or 0), 2):g} % are needed"
     ),
+    Code.RECORDING_SHED: _recording_shed,
     Code.NONINFERIOR: _noninferior,
     Code.NOT_YET_NONINFERIOR: _not_yet,
     Code.GOAL_REACHED: lambda r: f"{r.metric} is lower as promised: {percent(r.estimate)}",

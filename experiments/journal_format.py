@@ -91,14 +91,29 @@ def read_segment(path: Path, offset: int = 0) -> Iterator[Entry | Damaged | End]
                 yield decode(line, offset)
 
 
+def writer_name(pid: int, started_ns: int) -> str:
+    """Name a journal, of which a process has one: host, process, its start."""
+    return f"{_host()}~{pid}~{started_ns}"
+
+
 def segment_name(pid: int, started_ns: int, sequence: int) -> str:
-    """Name a segment: host, process, its start, and a number. Names of one process sort by age."""
-    return f"{_host()}~{pid}~{started_ns}~{sequence:06d}{SUFFIX}"
+    """Name a segment: its journal and a number. Names of one journal sort by age."""
+    return f"{writer_name(pid, started_ns)}~{sequence:06d}{SUFFIX}"
+
+
+def writer_of(name: str) -> str:
+    """Return the name of the journal that a segment belongs to.
+
+    >>> writer_of("host~7~99~000001.journal")
+    'host~7~99'
+    """
+    return name.rpartition("~")[0]
 
 
 def writer_is_alive(name: str) -> bool:
     """Whether the process that writes a segment may still do so; one on another host is taken to be alive."""
-    host, pid, *_ = name.split("~")
+    host, _, rest = name.partition("~")
+    pid = rest.partition("~")[0]
     if host != _host() or not pid.isdigit():
         return True
     try:

@@ -61,20 +61,31 @@ class ErrorKind(StrEnum):
     """The backend's answer was not correct HTTP."""
     STATUS = "status"
     """The backend answered with 5xx or 429."""
+    UNAVAILABLE = "unavailable"
+    """The backend was not asked: its circuits are open, its health checks fail, or as much is out to it as may be."""
+    DRAINED = "drained"
+    """The backend was not asked, because it is being drained: no fault of its own."""
     CLIENT_CLOSED = "client_closed"
     """The user left before the answer was complete: no fault of the backend."""
     SHED = "shed"
-    """A mirrored request was not sent, because the mirror's own limit was reached."""
+    """A request was not sent, because a limit of the router itself was reached: no fault of the backend."""
     CANCELLED = "cancelled"
     """A mirrored request was given up because the router was shutting down."""
 
 
 BACKEND_FAULTS = frozenset(
-    {ErrorKind.CONNECT, ErrorKind.TIMEOUT, ErrorKind.RESET, ErrorKind.MALFORMED, ErrorKind.STATUS}
+    {
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.RESET,
+        ErrorKind.MALFORMED,
+        ErrorKind.STATUS,
+        ErrorKind.UNAVAILABLE,
+    }
 )
 """Error kinds that count against the variant that was assigned."""
 
-MISSING_SHADOW = frozenset({ErrorKind.SHED, ErrorKind.CANCELLED})
+MISSING_SHADOW = frozenset({ErrorKind.SHED, ErrorKind.CANCELLED, ErrorKind.DRAINED})
 """Error kinds that make a pair incomplete without accusing the backend."""
 
 
@@ -127,6 +138,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes_out: int = 0
     stream: bool = False
     """Whether the answer came as a stream (server-sent events or NDJSON)."""
+    cached: bool = False
+    """Whether the answer was repeated from the response cache: its times say nothing of the backend."""
     slices: dict[str, str] = {}
     """Slice attribute -> value, for example `{"language": "hi"}`."""
     request_text: str = ""
@@ -149,6 +162,19 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = "client"
     at: float
     """Wall-clock time in seconds since the epoch (UTC)."""
+
+
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """A backend, or one endpoint of it, that gets no new requests."""
+
+    backend: str
+    endpoint: str = ""
+    """Base URL; empty for all endpoints."""
+    since: float
+    """Wall-clock time in seconds since the epoch (UTC)."""
+    actor: str
+    """Who asked for it: a token's name, or `local` where none is needed."""
+    reason: str = ""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,26 +1,31 @@
 """Journal -> store. Idempotent: a record's id is its key, and a batch is stored with the offset it was read up to.
 
 The proxies only append; this is where bodies are parsed, off the traffic's path. A segment is deleted when it is loaded
-to its end and nobody can write to it any more.
+to its end and nobody can write to it any more. Nothing that a record or a file is may stop the loading of the others:
+what cannot be stored is logged, counted and passed over. Only a store that is away stops it, until it is back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DataError
 
 from experiments.config.records import Config
-from experiments.journal_format import SUFFIX, Damaged, End, Entry, read_segment, writer_is_alive
+from experiments.journal_format import SUFFIX, Damaged, End, Entry, read_segment, writer_is_alive, writer_of
 from experiments.model import Exchange, Feedback
-from experiments.protocols import protocol
+from experiments.reading import read_texts
 from experiments.store import LoadedExchange, Store
 
+__all__ = ["Recorder", "number", "read_texts"]
 _log = structlog.get_logger(__name__)
 _BATCH = 2_000
+_REFUSED = (DataError, UnicodeError, OverflowError)
+"""What a driver raises for a value that no column takes: it would do so for ever."""
 
 
 class Recorder:
@@ -34,30 +39,61 @@ class Recorder:
     def __init__(self, config: Config, store: Store) -> None:
         self._folder = Path(config.router.journal)
         self._store = store
+        self._unreadable: set[str] = set()
 
     def record(self) -> int:
-        """Load everything that is whole now; returns how many records were read."""
-        return sum(self._load_segment(path) for path in sorted(self._folder.glob(f"*{SUFFIX}")))
+        """Load everything that is whole now; returns how many records were read.
 
-    def _load_segment(self, path: Path) -> int:
+        Raises:
+            sqlalchemy.exc.DBAPIError: The store is away, locked or full. What was loaded stays; call again.
+        """
+        total = 0
+        paths = sorted(self._folder.glob(f"*{SUFFIX}"))
+        for path, following in pairwise([*paths, None]):
+            assert path is not None  # noqa: S101  # only the last one is
+            # A journal begins a segment only after it is through with the one before.
+            through = following is not None and writer_of(following.name) == writer_of(path.name)
+            try:
+                total += self._load_segment(path, through=through)
+            except FileNotFoundError:
+                continue  # another recorder was quicker
+            except OSError as error:
+                self._note_unreadable(path.name, error)
+        return total
+
+    def _load_segment(self, path: Path, *, through: bool) -> int:
         # Asked before reading: a writer that dies in between may have written after our last look.
-        abandoned = not writer_is_alive(path.name)
+        through = through or not writer_is_alive(path.name)
         offset, total, ended = self._store.segment_offset(path.name), 0, False
         entries = read_segment(path, offset)
         while batch := list(islice(entries, _BATCH)):
             ended = isinstance(batch[-1], End)
+            offset = batch[-1].offset_after
             self._store_batch(path.name, batch)
             total += sum(isinstance(entry, Entry) for entry in batch)
-        if ended or abandoned:
+        if ended or through:
+            self._note_torn(path, offset)
             self._discard(path)
         return total
 
     def _store_batch(self, name: str, batch: list[Entry | Damaged | End]) -> None:
+        try:
+            self._load(name, batch)
+        except _REFUSED as error:
+            if len(batch) > 1:
+                # Halving finds the one that is refused.
+                self._store_batch(name, batch[: len(batch) // 2])
+                self._store_batch(name, batch[len(batch) // 2 :])
+                return
+            _log.error("record_refused", segment=name, offset=batch[0].offset_after, reason=type(error).__name__)
+            self._store.load(name, batch[0].offset_after, [], damaged=1)
+
+    def _load(self, name: str, batch: list[Entry | Damaged | End]) -> None:
         records = [entry.record for entry in batch if isinstance(entry, Entry)]
         damaged = [entry for entry in batch if isinstance(entry, Damaged)]
         if damaged:
             _log.error("journal_damaged", segment=name, records=len(damaged), bytes=sum(d.length for d in damaged))
-        exchanges = [read_texts(record) for record in records if isinstance(record, Exchange)]
+        exchanges = [_read(record) for record in records if isinstance(record, Exchange)]
         feedback = list(self._feedback(record for record in records if isinstance(record, Feedback)))
         self._store.load(name, batch[-1].offset_after, exchanges, feedback, damaged=len(damaged))
 
@@ -76,25 +112,32 @@ class Recorder:
                 "at": record.at,
             }
 
+    def _note_unreadable(self, name: str, error: OSError) -> None:
+        """Log a file that cannot be read or deleted, once; it is tried again each time."""
+        if name not in self._unreadable:
+            self._unreadable.add(name)
+            _log.error("segment_unreadable", segment=name, reason=error.strerror)
+
+    def _note_torn(self, path: Path, offset: int) -> None:
+        """Count the rest of a line that a kill or a full disk cut off: it was never acknowledged."""
+        torn = path.stat().st_size - offset
+        if torn > 0:
+            _log.warning("journal_torn", segment=path.name, bytes=torn)
+            self._store.load(path.name, offset + torn, [], damaged=1)
+
     def _discard(self, path: Path) -> None:
         """Delete a segment that is in the store to its end, the file first: its offset outlives it harmlessly."""
         path.unlink(missing_ok=True)
         self._store.forget_segment(path.name)
 
 
-def read_texts(exchange: Exchange) -> LoadedExchange:
-    """Read prompt, answer and tokens from an exchange's captured bodies."""
-    read = protocol(exchange.protocol)
-    answered = read.answer(exchange.response_text)
-    return LoadedExchange(
-        exchange=exchange,
-        prompt=read.prompt(exchange.request_text),
-        answer=answered.text,
-        finish_reason=answered.finish_reason,
-        input_tokens=answered.input_tokens,
-        output_tokens=answered.output_tokens,
-        tokens_estimated=answered.tokens_estimated,
-    )
+def _read(record: Exchange) -> LoadedExchange:
+    """Read an exchange's texts; should that fail, the figures are kept without them."""
+    try:
+        return read_texts(record)
+    except Exception as error:  # noqa: BLE001  # whatever a body is, the records behind it must be loaded
+        _log.error("texts_unreadable", exchange=record.id, protocol=record.protocol, reason=type(error).__name__)
+        return LoadedExchange(exchange=record)
 
 
 def number(value: float | bool | str) -> float | None:  # noqa: FBT001

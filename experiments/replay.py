@@ -10,7 +10,7 @@ import msgspec
 from experiments.config.records import Experiment
 from experiments.decision import Progress, decide
 from experiments.evaluation import Evaluator
-from experiments.evidence import Decision, Evidence
+from experiments.evidence import Decision, Elapsed, Evidence
 from experiments.store import Look, Outcome, Store, StoredExchange, StoredFeedback, Watermarks
 
 Rows = tuple[list[StoredExchange], list[Outcome], list[StoredFeedback]]
@@ -46,7 +46,8 @@ def replay(store: Store, experiment: Experiment, epoch: int) -> Iterator[Replaye
     starts = _stage_starts(store, experiment.name, epoch)
     for look in store.looks(experiment.name, epoch):
         evidence, seen = fold_look(store, evaluator, look, seen)
-        progress = Progress(look.stage, look.at - starts[0], look.at - starts[look.stage])
+        elapsed = look.evidence.elapsed or Elapsed(epoch_s=look.at - starts[0], stage_s=look.at - starts[look.stage])
+        progress = Progress(look.stage, elapsed.epoch_s, elapsed.stage_s)
         yield Replayed(look, evidence, decide(evidence, experiment, progress))
 
 
@@ -61,7 +62,10 @@ def refold(store: Store, evaluator: Evaluator) -> Watermarks:
 def fold_look(store: Store, evaluator: Evaluator, look: Look, seen: Watermarks) -> tuple[Evidence, Watermarks]:
     """Fold the rows that a stored look had read since the one before it."""
     upto = Watermarks(look.exchange_seq, look.outcome_seq, look.feedback_seq)
-    return evaluator.look(look.at, look.stage, look.evidence.phase, *rows_between(store, evaluator, seen, upto)), upto
+    rows = rows_between(store, evaluator, seen, upto)
+    evidence = evaluator.look(look.at, look.stage, look.evidence.phase, *rows)
+    # What the proxies shed, and how long it took, is in no row: the look itself is the only witness.
+    return msgspec.structs.replace(evidence, shed=look.evidence.shed, elapsed=look.evidence.elapsed), upto
 
 
 def rows_between(store: Store, evaluator: Evaluator, seen: Watermarks, upto: Watermarks) -> Rows:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import structlog
 
 from experiments.config.records import Backend, Config, Experiment, Guardrail, Monitor, Price
-from experiments.golden import GoldenSet, load_golden
+from experiments.golden import Expected, GoldenSet, load_golden
 from experiments.model import BACKEND_FAULTS, MISSING_SHADOW, TREATMENT, ErrorKind
-from experiments.scorers import Answer, Scorer, scorer_for
+from experiments.scorers import Answer, PairScore, Scorer, scorer_for
 from experiments.store import Outcome, Store, StoredExchange
 
 _log = structlog.get_logger(__name__)
@@ -57,20 +57,36 @@ class ExperimentScorer:
         yield ERRORS, "errors/1", float(control.ok), float(treatment.ok), float(treatment.ok) - float(control.ok)
         expected = self._golden.expected(sides.control.prompt) if self._golden else None
         for metric, scorer in self._scorers.items():
-            score = scorer.score(control, treatment, expected)
+            score = _scored(scorer, control, treatment, expected, metric, sides.control.exchange.pair)
             if score is not None:
                 yield metric, scorer.version, score.control, score.treatment, score.treatment - score.control
 
     def _cost(self, sides: Sides) -> Iterator[tuple[str, str, float, float, float]]:
+        if any(side.exchange.cached for side in sides):
+            return  # it cost nothing, and the same request will cost the other variant nothing either
         costs = [cost_usd(side, self._prices.get(v)) for side, v in zip(sides, ("control", "treatment"), strict=True)]
         yield from _ratio(COST, *costs)
 
 
+def _scored(
+    scorer: Scorer, control: Answer, treatment: Answer, expected: Expected | None, metric: str, pair: str
+) -> PairScore | None:
+    """Let a scorer judge; one that raises, or says what is no score, costs its metric of this pair and nothing else."""
+    try:
+        score = scorer.score(control, treatment, expected)
+        if score is None or all(0.0 <= value <= 1.0 for value in score):
+            return score
+        reason = "not a number from 0 to 1"
+    except Exception as error:  # noqa: BLE001  # third-party scorers may raise anything; the loop must go on
+        reason = type(error).__name__
+    _log.error("score_failed", pair=pair, metric=metric, scorer=scorer.version, reason=reason)
+    return None
+
+
 def comparable(live: StoredExchange, shadow: StoredExchange) -> bool:
     """Whether a pair has two sides that came to an end of their own."""
-    if shadow.exchange.error in MISSING_SHADOW:
-        return False
-    return ErrorKind.CLIENT_CLOSED not in {live.exchange.error, shadow.exchange.error}
+    ends = {live.exchange.error, live.exchange.fallback, shadow.exchange.error}
+    return not ends & (MISSING_SHADOW | {ErrorKind.CLIENT_CLOSED})
 
 
 def by_variant(live: StoredExchange, shadow: StoredExchange) -> Sides:
@@ -79,8 +95,11 @@ def by_variant(live: StoredExchange, shadow: StoredExchange) -> Sides:
 
 
 def failed(exchange: StoredExchange) -> bool:
-    """Whether the assigned variant failed: an error of its backend, or an answer that control gave in its place."""
-    return bool(exchange.exchange.fallback) or exchange.exchange.error in BACKEND_FAULTS
+    """Whether the assigned variant failed: an error of its backend, or the other's answer in place of one.
+
+    An answer in place of a backend that is being drained says nothing of the backend.
+    """
+    return bool({exchange.exchange.fallback, exchange.exchange.error} & BACKEND_FAULTS)
 
 
 def answer_of(exchange: StoredExchange) -> Answer:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments import migrations
-from experiments.model import Exchange, Role, Route
+from experiments.model import Drain, Exchange, Role, Route
 from experiments.stored import (
     Epoch,
     LoadedExchange,
@@ -42,6 +42,7 @@ from experiments.stored import (
     Watermarks,
 )
 from experiments.tables import (
+    DRAIN,
     EPOCH,
     EXCHANGE,
     FEEDBACK,
@@ -53,6 +54,10 @@ from experiments.tables import (
 )
 
 _BUSY_TIMEOUT_MS = 5_000
+_KEYS_A_QUERY = 500
+_LARGEST_INTEGER = 2**31 - 1
+_GONE_SEGMENTS = "deleted"
+"""Stands for all segments whose file is deleted: the damage that was met in them is not forgotten."""
 
 
 __all__ = [
@@ -76,6 +81,9 @@ def _exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
     exchange = loaded.exchange
     values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
     values["role"] = exchange.role.value
+    for name in ("bytes_in", "bytes_out"):
+        # PostgreSQL's integer ends at 2 GiB; a figure that is too low is better than an exchange that is refused.
+        values[name] = min(values[name], _LARGEST_INTEGER)
     values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
     return _storable(values | {"scored": False})
 
@@ -160,21 +168,38 @@ class Store:
 
     def _append_feedback(self, connection: Connection, feedback: Sequence[dict[str, Any]]) -> None:
         """Add what is new. A changed mind is a row of its own: looks that saw the earlier one must replay."""
+        latest = self._latest_feedback(connection, sorted({item["exchange"] for item in feedback}))
+        new = []
+        for values in map(_storable, feedback):
+            key = (values["exchange"], values["metric"], values["source"])
+            if latest.get(key) != values["value"]:
+                latest[key] = values["value"]
+                new.append(values)
+        if new:
+            connection.execute(insert(FEEDBACK), new)
+
+    def _latest_feedback(self, connection: Connection, exchanges: list[str]) -> dict[tuple[str, str, str], float]:
+        """Return (exchange, metric, source) -> the newest value."""
         columns = FEEDBACK.c
-        for item in feedback:
-            values = _storable(item)
-            same = [columns[key] == values[key] for key in ("exchange", "metric", "source")]
-            latest = select(columns.value).where(*same).order_by(columns.seq.desc()).limit(1)
-            if connection.execute(latest).scalar_one_or_none() != values["value"]:
-                connection.execute(insert(FEEDBACK), values)
+        found: dict[tuple[str, str, str], float] = {}
+        for start in range(0, len(exchanges), _KEYS_A_QUERY):
+            chosen = columns.exchange.in_(exchanges[start : start + _KEYS_A_QUERY])
+            query = select(columns.exchange, columns.metric, columns.source, columns.value).where(chosen)
+            for *key, value in connection.execute(query.order_by(columns.seq)):
+                found[key[0], key[1], key[2]] = value
+        return found
 
     def forget_segment(self, name: str) -> None:
-        """Drop the bookkeeping of a segment whose file is deleted."""
+        """Drop the bookkeeping of a segment whose file is deleted, but for the damage that was met in it."""
         with self.engine.begin() as connection:
-            connection.execute(SEGMENT.delete().where(SEGMENT.c.name == name))
+            chosen = SEGMENT.c.name == name
+            damaged = connection.execute(select(SEGMENT.c.damaged).where(chosen)).scalar_one_or_none()
+            if damaged:
+                self._advance_segment(connection, _GONE_SEGMENTS, 0, 0, damaged)
+            connection.execute(SEGMENT.delete().where(chosen))
 
     def damaged_records(self) -> int:
-        """Damaged journal records met so far in segments that are still there."""
+        """Damaged or torn journal records met so far."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(func.coalesce(func.sum(SEGMENT.c.damaged), 0))).scalar_one())
 
@@ -204,7 +229,7 @@ class Store:
         query = (
             select(*(live.c[c.name].label(f"live_{c.name}") for c in live.c), shadow)
             .join_from(shadow, live, live.c.id == shadow.c.pair)
-            .where(shadow.c.role == Role.SHADOW, shadow.c.scored.is_(False))
+            .where(shadow.c.role == Role.SHADOW, live.c.role == Role.LIVE, shadow.c.scored.is_(False))
             .order_by(shadow.c.seq)
             .limit(limit)
         )
@@ -344,6 +369,25 @@ class Store:
             query = query.where(columns.experiment == experiment)
         with self.engine.connect() as connection:
             return {str(role): int(count) for role, count in connection.execute(query)}
+
+    # --- drains -------------------------------------------------------------------------------------------------------
+
+    def drains(self) -> list[Drain]:
+        """Return everything that is being drained."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(DRAIN).order_by(DRAIN.c.backend, DRAIN.c.endpoint)).mappings().all()
+        return [Drain(**row) for row in rows]
+
+    def put_drain(self, drain: Drain) -> None:
+        """Drain a backend or one endpoint of it; asked for again, only who, when and why change."""
+        with self.engine.begin() as connection:
+            values = msgspec.structs.asdict(drain)
+            self._upsert(connection, DRAIN, [values], ("backend", "endpoint"), ("since", "actor", "reason"))
+
+    def lift_drain(self, backend: str, endpoint: str = "") -> None:
+        """Lift one drain; no error if there is none."""
+        with self.engine.begin() as connection:
+            connection.execute(DRAIN.delete().where(DRAIN.c.backend == backend, DRAIN.c.endpoint == endpoint))
 
     # --- helpers ------------------------------------------------------------------------------------------------------
 

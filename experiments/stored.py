@@ -20,6 +20,14 @@ class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     tokens_estimated: bool = False
+    model: str = ""
+    """The model that the answer names, else the one that the request asked for."""
+    tool_calls: int | None = None
+    """How many tools the answer calls; None if the protocol has none."""
+    inter_token_ms: float | None = None
+    """Mean time between two tokens of a streamed answer."""
+    erased_at: float | None = None
+    """When prompt and answer were erased or hashed, in seconds since the epoch; None while they are there."""
 
 
 class StoredExchange(LoadedExchange, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 # SQLite only gives a growing key to a column of type INTEGER; PostgreSQL wants 64 bits.
@@ -99,6 +99,11 @@ class ExchangeRow(SQLModel, table=True):
     output_tokens: int | None
     tokens_estimated: bool
     truncated: bool
+    cached: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    model: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    tool_calls: int | None
+    inter_token_ms: float | None
+    erased_at: float | None
     scored: bool = False
 
 
@@ -193,8 +198,20 @@ class SegmentRow(SQLModel, table=True):
     damaged: int
 
 
+class DrainRow(SQLModel, table=True):
+    """A backend, or one endpoint of it, that gets no new requests."""
+
+    __tablename__ = "drain"
+
+    backend: str = Field(primary_key=True)
+    endpoint: str = Field(primary_key=True)
+    since: float
+    actor: str
+    reason: str
+
+
 # The tables themselves, for queries: fully typed, where the row classes' attributes are not.
-EPOCH, ROUTE, EXCHANGE, OUTCOME, FEEDBACK, LOOK, TRANSITION, SEGMENT = (
+EPOCH, ROUTE, EXCHANGE, OUTCOME, FEEDBACK, LOOK, TRANSITION, SEGMENT, DRAIN = (
     SQLModel.metadata.tables[name]
-    for name in ("epoch", "route", "exchange", "outcome", "feedback", "look", "transition", "segment")
+    for name in ("epoch", "route", "exchange", "outcome", "feedback", "look", "transition", "segment", "drain")
 )

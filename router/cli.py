@@ -26,6 +26,7 @@ app = typer.Typer(
 _out = Console(highlight=False, markup=False)
 _ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", dir_okay=False)]
 _JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_SnapshotOption = Annotated[Path | None, typer.Option("--snapshot", hidden=True, help="A checked copy of the file.")]
 _ParentOption = Annotated[bool, typer.Option("--exit-with-parent", hidden=True)]
 _CONFIG = Path("config.toml")
 
@@ -39,8 +40,14 @@ def _fail(message: str) -> NoReturn:
 def check(config: _ConfigOption = _CONFIG) -> None:
     """Check a configuration and say what it means; every error at once, with its line."""
     from router.commands import describe, load_or_fail  # noqa: PLC0415  # the command line starts fast
+    from router.upstream.warmup import WarmupError, read_all  # noqa: PLC0415
 
-    for line in describe(load_or_fail(config, _fail)):
+    loaded = load_or_fail(config, _fail)
+    try:
+        read_all(loaded.backends)
+    except WarmupError as error:
+        _fail(str(error))
+    for line in describe(loaded):
         _out.print(line, soft_wrap=True)
 
 
@@ -49,12 +56,15 @@ def serve(config: _ConfigOption = _CONFIG, *, exit_with_parent: _ParentOption = 
     """Run proxies and controller on this machine until stopped."""
     _watch_parent(exit_with_parent)
     from router.commands import load_or_fail  # noqa: PLC0415
-    from router.workers import ListenError, Supervisor  # noqa: PLC0415
+    from router.processes.config_files import UnusableError, check_files  # noqa: PLC0415
+    from router.processes.supervisor import Supervisor  # noqa: PLC0415
+    from router.processes.workers import ListenError  # noqa: PLC0415
 
     loaded = load_or_fail(config, _fail)
     try:
+        check_files(loaded)
         raise typer.Exit(Supervisor(loaded).run())
-    except ListenError as error:
+    except (ListenError, UnusableError) as error:
         _fail(str(error))
 
 
@@ -62,6 +72,8 @@ def serve(config: _ConfigOption = _CONFIG, *, exit_with_parent: _ParentOption = 
 def proxy(
     config: _ConfigOption = _CONFIG,
     fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited listening socket.")] = None,
+    ready_fd: Annotated[int | None, typer.Option(hidden=True, help="Where to say that it serves.")] = None,
+    snapshot: _SnapshotOption = None,
     *,
     exit_with_parent: _ParentOption = False,
 ) -> None:
@@ -69,16 +81,18 @@ def proxy(
     from router.commands import load_or_fail, run_proxy_process  # noqa: PLC0415
 
     _watch_parent(exit_with_parent)
-    run_proxy_process(load_or_fail(config, _fail), fd, _fail)
+    run_proxy_process(load_or_fail(config, _fail, snapshot), fd, ready_fd, _fail)
 
 
 @app.command()
-def control(config: _ConfigOption = _CONFIG, *, exit_with_parent: _ParentOption = False) -> None:
+def control(
+    config: _ConfigOption = _CONFIG, snapshot: _SnapshotOption = None, *, exit_with_parent: _ParentOption = False
+) -> None:
     """Run the controller: records, scores, evaluates and decides, and serves the admin API."""
     from router.commands import load_or_fail, run_control_process  # noqa: PLC0415
 
     _watch_parent(exit_with_parent)
-    run_control_process(load_or_fail(config, _fail), _fail)
+    run_control_process(load_or_fail(config, _fail, snapshot), _fail)
 
 
 @app.command()
@@ -98,6 +112,19 @@ def replay(experiment: str, config: _ConfigOption = _CONFIG, *, json: _JsonOptio
     """Recompute every look of an experiment from the stored rows; exit code 1 if any differs."""
     if not _report(config, "replay", experiment, json=json):
         raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    name: str,
+    role: Annotated[str, typer.Option(help="`read`, or `operate`: read and act.", metavar="read|operate")],
+    config: _ConfigOption = _CONFIG,
+    days: Annotated[float | None, typer.Option(help="Good for so many days; for ever unless given.", min=0)] = None,
+) -> None:
+    """Make a bearer token of the admin port and print it, once: only its hash is kept."""
+    from router.commands import load_or_fail, make_token  # noqa: PLC0415
+
+    typer.echo(make_token(load_or_fail(config, _fail), name, role, days, _fail))
 
 
 def _report(config: Path, name: str, experiment: str | None, *, json: bool) -> bool:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,10 +18,10 @@ from experiments.store import Store, open_store
 Fail = Callable[[str], NoReturn]
 
 
-def load_or_fail(path: Path, fail: Fail) -> Config:
-    """Load a configuration, or print every problem, a line each, and exit."""
+def load_or_fail(path: Path, fail: Fail, snapshot: Path | None = None) -> Config:
+    """Load a configuration (or a copy of it), or print every problem, a line each, and exit."""
     try:
-        return load(path)
+        return load(path, snapshot=snapshot)
     except ConfigError as error:
         fail("\n".join(["the configuration has errors:", *map(str, error.problems)]))
 
@@ -45,14 +46,40 @@ def _describe_experiment(experiment: Experiment) -> str:
     )
 
 
-def run_proxy_process(config: Config, fd: int | None, fail: Fail) -> None:
+def make_token(config: Config, name: str, role: str, days: float | None, fail: Fail) -> str:
+    """Make a token of the admin port, good for so many days or for ever, and return it."""
+    from router.admin.tokens import Role, TokenFileError, create_token  # noqa: PLC0415
+
+    if config.router.admin_tokens is None:
+        fail('the configuration names no file of tokens: set admin_tokens = "tokens" in [router]')
+    if role not in set(Role):
+        fail(f"{role!r} is no role: read or operate")
+    try:
+        expires = None if days is None else datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+        return create_token(config.router.admin_tokens, name, Role(role), expires)
+    except (TokenFileError, OverflowError) as error:
+        fail(str(error))
+
+
+def run_proxy_process(config: Config, fd: int | None, ready_fd: int | None, fail: Fail) -> None:
     """Run one proxy until SIGTERM."""
-    from router.workers import ListenError, run_proxy  # noqa: PLC0415
+    from router.processes.secrets import SecretError  # noqa: PLC0415
+    from router.processes.workers import ListenError, run_proxy  # noqa: PLC0415
+    from router.telemetry.tracing import TracingUnavailableError  # noqa: PLC0415
+    from router.upstream.upstream import CertificateError  # noqa: PLC0415
+    from router.upstream.warmup import WarmupError  # noqa: PLC0415
 
     store = _open(config.router.database, fail)
     try:
-        run_proxy(config, fd, load_routes=store.routes, lookup_exchange=store.find_exchange)
-    except ListenError as error:
+        run_proxy(
+            config,
+            fd,
+            load_routes=store.routes,
+            lookup_exchange=store.find_exchange,
+            load_drains=store.drains,
+            ready_fd=ready_fd,
+        )
+    except (ListenError, SecretError, CertificateError, TracingUnavailableError, WarmupError) as error:
         fail(str(error))
     finally:
         store.close()
@@ -64,8 +91,8 @@ def run_control_process(config: Config, fail: Fail) -> None:
     from experiments.golden import GoldenError  # noqa: PLC0415
     from experiments.recorder import Recorder  # noqa: PLC0415
     from router.admin.app import AdminServer  # noqa: PLC0415
-    from router.logs import configure_logs  # noqa: PLC0415
-    from router.workers import ListenError  # noqa: PLC0415
+    from router.processes.workers import ListenError  # noqa: PLC0415
+    from router.telemetry.logs import configure_logs  # noqa: PLC0415
 
     configure_logs()
     stop = threading.Event()

@@ -18,7 +18,7 @@ EXCHANGE_HEADER = b"x-touchstone-exchange"
 
 
 class UpstreamError(Exception):
-    """A backend did not give a whole answer. Raised by `router.upstream` only, translated from aiohttp's errors."""
+    """A backend did not give a whole answer. Raised by `router.upstream` only, where foreign errors become ours."""
 
     def __init__(self, kind: ErrorKind, message: str) -> None:
         super().__init__(message)
@@ -28,12 +28,23 @@ class UpstreamError(Exception):
 class BodyTooLargeError(Exception):
     """A request body is larger than `max_body_bytes`."""
 
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the request body is larger than {limit_bytes} bytes")
+
 
 class ClientGoneError(Exception):
     """The client left before its request was complete."""
 
 
-GATEWAY_STATUS = {ErrorKind.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT}
+class OverloadedError(Exception):
+    """A limit of this process is reached; the message says which. Trying again later helps."""
+
+
+GATEWAY_STATUS = {
+    ErrorKind.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorKind.DRAINED: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 """Status with which a backend's failure is answered; 502 for all others."""
 
 

@@ -1,10 +1,15 @@
-"""`POST /_touchstone/v1/feedback`: an outcome from outside, journaled before it is acknowledged."""
+"""`POST /_touchstone/v1/feedback`: an outcome from outside, journaled before it is acknowledged.
+
+Who may send it: everyone, or with a token in the configuration those who show it. How much: so many a minute of one
+exchange or unit, so that no single sender decides an experiment.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,7 +21,9 @@ from experiments.assignment import unit_of
 from experiments.config.records import Config, Experiment
 from experiments.model import Feedback
 from router.errors import problem
+from router.front.rate_limit import RateLimit
 from router.journal import Journal
+from router.processes.secrets import resolve
 from router.timing import uuid7_seconds
 
 _log = structlog.get_logger(__name__)
@@ -36,29 +43,38 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, detail: str, field: str = "") -> None:
+    def __init__(self, status: int, detail: str, field: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.response = problem(status, detail, [{"loc": field, "msg": detail}] if field else ())
+        self.response.headers.update(headers or {})
 
 
 class FeedbackEndpoint:
     """The endpoint.
 
     Args:
-        config: Which metrics take feedback.
+        config: Which metrics take feedback, from whom, and how much.
         journal: Where it goes.
         lookup: Exchange id -> experiment, from the store; may raise when the store is away.
+
+    Raises:
+        SecretError: The configured token cannot be had.
     """
 
     def __init__(self, config: Config, journal: Journal, lookup: Lookup) -> None:
         self._experiments = config.experiments
         self._journal = journal
         self._lookup = lookup
+        settings = config.router.feedback
+        self._token = resolve(settings.token, config.path.parent) if settings.token is not None else None
+        self._limit = RateLimit(settings.per_minute)
 
     async def __call__(self, request: Request) -> Response:
         """Take one feedback."""
         try:
+            self._check_token(request)
             body = await _read(request)
+            self._check_rate(body)
             experiment, known = await self._experiment_of(body)
             if experiment is not None:
                 _check_metric(experiment, body)
@@ -67,6 +83,26 @@ class FeedbackEndpoint:
         if not self._journal.append(self._record(body, experiment)):
             return problem(503, "feedback cannot be recorded right now; try again later")
         return Response(b'{"accepted":true}', 200 if known else 202, media_type="application/json")
+
+    def _check_token(self, request: Request) -> None:
+        if self._token is None:
+            return
+        shown = request.headers.getlist("authorization")
+        scheme, _, token = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        wanted = self._token.get_secret_value().encode()
+        # Both are compared in any case, in a time that tells nothing of how near a wrong token is.
+        if not hmac.compare_digest(token.strip().encode(), wanted) or scheme.lower() != "bearer":
+            challenge = {"www-authenticate": 'Bearer realm="touchstone feedback"'}
+            raise _RefusedError(401, "feedback needs the bearer token of router.feedback.token", headers=challenge)
+
+    def _check_rate(self, body: _Body) -> None:
+        # The length tells where the experiment's name ends: no two senders share a key.
+        key = f"unit {len(body.experiment)} {body.experiment} {body.unit}" if body.unit else f"exchange {body.exchange}"
+        wait_s = self._limit.wait_s(key, time.monotonic())
+        if wait_s:
+            what = "unit" if body.unit else "exchange"
+            detail = f"too much feedback of one {what}; again in {wait_s} s"
+            raise _RefusedError(429, detail, headers={"retry-after": str(wait_s)})
 
     async def _experiment_of(self, body: _Body) -> tuple[Experiment | None, bool]:
         """Return the experiment, and whether it is known for sure.

@@ -2,27 +2,33 @@
 
 A record is one `os.write` of one encoded line: it survives kill -9 of the process as soon as the call returns. A
 thread does what may block: fsync (policy `interval`: a power cut costs at most the last second), rotation by age, and
-the check of the folder's size. When the disk or the folder is full, recording is shed and counted; traffic is never
-refused.
+the check of the folder's size. When the disk or the folder is full, recording is shed and counted: first the texts of
+exchanges (from 90 % of the limit on), then whole records. Traffic is never refused. A status file beside the segments
+tells the controller, which holds its experiments meanwhile.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import structlog
 
-from experiments.journal_format import SUFFIX, encode, end_mark, segment_name
+from experiments.journal_format import SUFFIX, encode, end_mark, segment_name, writer_name
+from experiments.journal_status import STATUS_SUFFIX, Status, StatusFile
 from experiments.model import Exchange, Feedback
 
 _log = structlog.get_logger(__name__)
 SEGMENT_BYTES = 16 * 2**20
 SEGMENT_SECONDS = 60.0
 LIMIT_BYTES = 4 * 2**30
+TEXT_SHARE = 0.9
+"""Above this share of the limit, texts are dropped: figures outlive words."""
 
 
 class Journal:
@@ -31,7 +37,8 @@ class Journal:
     Args:
         folder: Made if it is not there.
         fsync: When to force lines to the disk.
-        limit_bytes: Size of the folder (of all processes) above which recording is shed.
+        limit_bytes: Size of the folder (of all processes) above which recording is shed; what other processes write
+            is looked at once a second.
         segment_bytes: Size at which a new segment is begun.
         segment_seconds: Age at which a new segment is begun.
 
@@ -55,6 +62,9 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
         self._started_ns = time.time_ns()
+        self._status = StatusFile(folder / f"{writer_name(os.getpid(), self._started_ns)}{STATUS_SUFFIX}")
+        self.used_bytes = 0
+        """Size of the folder's segments, of all processes, as far as this one knows."""
         self._sequence = 0
         self._fd: int | None = None
         self._size = 0
@@ -65,8 +75,13 @@ class Journal:
         self._thread = threading.Thread(target=self._keep, name="journal", daemon=True)
         self.written = 0
         self.shed = 0
+        """Records that were not written."""
+        self.texts_shed = 0
+        """Exchanges that were written without their texts."""
         self.shedding = ""
         """Why records are being shed right now; empty if they are not."""
+        self.shedding_texts = False
+        """Whether the texts of exchanges are being dropped right now."""
 
     def __repr__(self) -> str:
         return f"<Journal {self._folder} [{self.written} written, {self.shed} shed]>"
@@ -78,7 +93,8 @@ class Journal:
 
     def append(self, record: Exchange | Feedback) -> bool:
         """Append one record; returns whether it was written. Never raises for a full or broken disk."""
-        line = encode(record)
+        bare = self.shedding_texts and isinstance(record, Exchange) and _has_text(record)
+        line = encode(msgspec.structs.replace(record, **_NO_TEXT) if bare else record)
         with self._lock:
             if self.shedding == _FOLDER_FULL:
                 self.shed += 1
@@ -86,12 +102,14 @@ class Journal:
             try:
                 self._write(line)
             except OSError as error:
-                self._note_shedding(f"the journal cannot be written: {error.strerror}")
                 self.shed += 1
+                self._note_shedding(f"the journal cannot be written: {error.strerror}")
                 return False
             self.written += 1
+            self.texts_shed += bare
             if self.shedding:
                 self._note_shedding("")
+            self._note_room(len(line))
         return True
 
     def close(self) -> None:
@@ -101,6 +119,7 @@ class Journal:
             self._thread.join()
         with self._lock:
             self._close_segment()
+            self._status.close(Status(shed=self.shed, texts_shed=self.texts_shed))
 
     # --- under the lock -----------------------------------------------------------------------------------------------
 
@@ -112,7 +131,7 @@ class Journal:
         if written != len(line):
             # Half a line would swallow the next one: take it back.
             os.ftruncate(self._fd, self._size)
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += written
         self._synced = False
         if self._fsync == "always":
@@ -121,9 +140,9 @@ class Journal:
             self._close_segment()
 
     def _open_segment(self) -> None:
-        self._sequence += 1
-        path = self._folder / segment_name(os.getpid(), self._started_ns, self._sequence)
+        path = self._folder / segment_name(os.getpid(), self._started_ns, self._sequence + 1)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._sequence += 1
         self._size = 0
         self._opened_at = time.monotonic()
 
@@ -135,13 +154,25 @@ class Journal:
             if self._fsync != "never":
                 os.fsync(self._fd)
         except OSError as error:
+            # No harm: the next segment, or the end of this process, says as well that nothing follows.
             _log.error("journal_close_failed", reason=error.strerror)
         os.close(self._fd)
         self._fd = None
+        self._size = 0
         self._synced = True
 
+    def _note_room(self, more_bytes: int = 0) -> None:
+        """Compare the folder's size with the limit. Only `_check_room`, which looks at the folder, finds room again."""
+        self.used_bytes += more_bytes
+        if self.used_bytes >= self._limit_bytes:
+            self._note_shedding(_FOLDER_FULL)
+        if self.used_bytes >= self._limit_bytes * TEXT_SHARE and not self.shedding_texts:
+            self.shedding_texts = True
+            _log.error("texts_shed", reason=_FOLDER_NEARLY_FULL)
+            self._publish()
+
     def _note_shedding(self, reason: str) -> None:
-        """Remember and log a change, once an episode."""
+        """Remember, log and publish a change, once an episode."""
         if reason == self.shedding:
             return
         self.shedding = reason
@@ -149,13 +180,18 @@ class Journal:
             _log.error("recording_shed", reason=reason)
         else:
             _log.warning("recording_resumed", shed=self.shed)
+        self._publish()
+
+    def _publish(self) -> None:
+        reason = self.shedding or (_FOLDER_NEARLY_FULL if self.shedding_texts else "")
+        self._status.write(Status(shed=self.shed, texts_shed=self.texts_shed, shedding=reason))
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
         while not self._stop.wait(1.0):
             self._check_room()
-            self._rotate_by_age()
+            self._rotate()
             if self._fsync == "interval":
                 self._sync()
 
@@ -173,21 +209,33 @@ class Journal:
         finally:
             os.close(fd)
 
-    def _rotate_by_age(self) -> None:
+    def _rotate(self) -> None:
+        """Close an old segment; while shedding any, since only closed ones can be loaded to their end and deleted."""
         with self._lock:
-            if self._fd is not None and self._size and time.monotonic() - self._opened_at >= self._segment_seconds:
+            old = time.monotonic() - self._opened_at >= self._segment_seconds
+            if self._fd is not None and self._size and (old or self.shedding):
                 self._close_segment()
 
     def _check_room(self) -> None:
-        full = folder_bytes(self._folder) >= self._limit_bytes
+        used = folder_bytes(self._folder)
         with self._lock:
-            if full:
-                self._note_shedding(_FOLDER_FULL)
-            elif self.shedding == _FOLDER_FULL:
+            self.used_bytes = used
+            if used < self._limit_bytes and self.shedding == _FOLDER_FULL:
                 self._note_shedding("")
+            if used < self._limit_bytes * TEXT_SHARE and self.shedding_texts:
+                self.shedding_texts = False
+                _log.warning("texts_kept_again", texts_shed=self.texts_shed)
+            self._note_room()
+            self._publish()
 
 
 _FOLDER_FULL = "the journal folder has reached its limit"
+_FOLDER_NEARLY_FULL = "the journal folder is nearly full: texts are dropped"
+_NO_TEXT = {"request_text": "", "response_text": "", "truncated": True}
+
+
+def _has_text(exchange: Exchange) -> bool:
+    return bool(exchange.request_text or exchange.response_text)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from experiments.model import ErrorKind, Exchange, Role
+from router.telemetry.tracing import Span
 
 _STREAMS = (b"text/event-stream", b"application/x-ndjson", b"application/stream+json")
+
+
+class Sink(Protocol):
+    """Takes every exchange that has ended, with its span if it is traced. Never raises, never waits."""
+
+    def __call__(self, exchange: Exchange, span: Span | None = None, /) -> object:
+        """Take one."""
 
 
 class Recording:
@@ -25,16 +33,17 @@ class Recording:
         "_fields",
         "_first_at",
         "_last_at",
-        "_started",
         "bytes_out",
         "done",
+        "started",
     )
 
     def __init__(self, fields: dict[str, Any], capture_bytes: int) -> None:
         self._fields = fields
         self._capture_bytes = self._capturing = capture_bytes
         self._captured: list[bytes] = []
-        self._started = time.perf_counter()
+        self.started = time.perf_counter()
+        """On the clock of `time.perf_counter`."""
         self._first_at: float | None = None
         self._last_at: float | None = None
         self.bytes_out = 0
@@ -70,9 +79,10 @@ class Recording:
         fields = self._fields
         if self.bytes_out > self._capture_bytes:
             fields["truncated"] = True
-        if self._first_at is not None and self._last_at is not None:
-            fields["ttft_ms"] = (self._first_at - self._started) * 1e3
-            fields["latency_ms"] = (self._last_at - self._started) * 1e3
+        # A repeated answer says nothing of the time that its backend takes.
+        if self._first_at is not None and self._last_at is not None and not fields.get("cached"):
+            fields["ttft_ms"] = (self._first_at - self.started) * 1e3
+            fields["latency_ms"] = (self._last_at - self.started) * 1e3
         return Exchange(
             error=error.value if error else "",
             bytes_out=self.bytes_out,

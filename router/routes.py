@@ -7,6 +7,7 @@ read, every experiment is served by control.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,11 @@ class RouteTable:
             route = rows.get(experiment.name) or _control_only(experiment)
             self._by_path.setdefault(experiment.match.path, []).append(_bind(config, experiment, route))
         self.paths = tuple(self._by_path)
+        self._reading = frozenset(path for path, found in self._by_path.items() if any(map(_reads_body, found)))
+
+    def reads_body(self, path: str) -> bool:
+        """Whether a rule for this path looks into the body, which then must be held whole."""
+        return path in self._reading
 
     def find(self, path: str, headers: Headers, body: bytes) -> BoundRoute | None:
         """Return the experiment that a request belongs to; the body is looked into only where a rule asks for it."""
@@ -64,6 +70,12 @@ class RouteTable:
             if bound.matches(headers, model):
                 return bound
         return None
+
+
+def _reads_body(bound: BoundRoute) -> bool:
+    experiment = bound.experiment
+    sources = [experiment.unit, *(slice_.source for slice_ in experiment.slices)]
+    return bound.model is not None or experiment.cache is not None or any(s.kind == "body" for s in sources)
 
 
 def _control_only(experiment: Experiment) -> Route:
@@ -102,17 +114,31 @@ class RouteWatcher:
         config: The experiments.
         load: Reads the route rows; may raise.
         poll_seconds: How often.
+        also: Done after each reading, under the same guard: takes up what else the store says.
     """
 
-    def __init__(self, config: Config, load: Callable[[], Sequence[Route]], poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        config: Config,
+        load: Callable[[], Sequence[Route]],
+        poll_seconds: float = POLL_SECONDS,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config = config
         self._load = load
+        self._also = also
         self._poll_seconds = poll_seconds
         self._rows: list[Route] | None = None
         self._failing = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="routes", daemon=True)
         self.table = RouteTable(config)
+        self._read_at = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the store was last read; since the start, if it never was."""
+        return time.monotonic() - self._read_at
 
     @property
     def loaded(self) -> bool:
@@ -134,12 +160,17 @@ class RouteWatcher:
         """Read the rows and swap the table if they changed; on any failure the last good table stays."""
         try:
             rows = list(self._load())
+            self._take(rows)
+            self._also()
         except Exception as error:  # noqa: BLE001  # whatever the store does, traffic goes on
             if not self._failing:
                 _log.warning("routes_unreadable", error=type(error).__name__, keeping="the last good routes")
             self._failing = True
             return
         self._failing = False
+        self._read_at = time.monotonic()
+
+    def _take(self, rows: list[Route]) -> None:
         if rows != self._rows:
             self._rows = rows
             self.table = RouteTable(self._config, rows)

@@ -19,22 +19,30 @@ ELSEWHERE = {
     "experiments/config/fields.py": "experiments/config/test_problems.py",
     "experiments/config/messages.py": "experiments/config/test_problems.py",
     "experiments/config/metric_rules.py": "experiments/config/test_rules.py",
-    "experiments/protocols/openai.py": "experiments/test_protocols.py",
+    "experiments/protocols/fields.py": "experiments/test_protocols.py",
+    "experiments/protocols/pieces.py": "experiments/protocols/test_openai.py",
     "experiments/protocols/raw.py": "experiments/test_protocols.py",
+    "router/front/answers.py": "router/test_exchange.py",
     "router/app.py": "router/test_proxy.py",  # its fixture is the whole application
-    "router/transports/aiohttp_client.py": "router/transports/test_transports.py",
-    "router/transports/http1.py": "router/transports/test_transports.py",
+    "router/fakes/behaviour.py": "router/fakes/test_backend.py",
+    "router/fakes/openai.py": "router/fakes/test_backend.py",
+    "router/fakes/responses.py": "e2e/test_clients.py",
+    "router/fakes/wire.py": "router/fakes/test_backend.py",
+    "router/upstream/transports/aiohttp_client.py": "router/upstream/transports/test_transports.py",
+    "router/upstream/transports/http1.py": "router/upstream/transports/test_transports.py",
 }
 WITHOUT_BEHAVIOUR = {
     "analysis/result.py": "records",
     "experiments/config/records.py": "records; what they refuse is tested with the loader",
+    "experiments/config/record.py": "the records' common base",
+    "experiments/config/serving.py": "records; what they refuse is tested with the loader",
     "experiments/protocols/base.py": "a protocol class",
     "experiments/scorers/base.py": "a protocol class",
     "experiments/stored.py": "records",
     "experiments/tables.py": "tables; held against the migrations by test_migrations",
     "router/fakes/server.py": "what nearly every test of the router runs on",
-    "router/logs.py": "one call of structlog",
-    "router/transports/base.py": "protocol classes",
+    "router/plan.py": "records",
+    "router/upstream/transports/base.py": "protocol classes",
 }
 
 

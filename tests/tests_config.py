@@ -24,6 +24,7 @@ def make_config(folder: Path, control: str, treatment: str, **changes: Any) -> C
     settings = RouterSettings(
         journal=folder, listen="127.0.0.1:0", admin="127.0.0.1:0", **changes.pop("settings", {"max_body_bytes": 2**20})
     )
+    backend = changes.pop("backend", {})
     values: dict[str, Any] = {
         "name": "support",
         "match": Match(path=CHAT),
@@ -38,7 +39,7 @@ def make_config(folder: Path, control: str, treatment: str, **changes: Any) -> C
     }
     experiment = Experiment(**(values | changes))
     backends = {
-        "original": Backend(name="original", urls=(control,)),
-        "int4": Backend(name="int4", urls=(treatment,)),
+        "original": Backend(name="original", urls=(control,), **backend),
+        "int4": Backend(name="int4", urls=(treatment,), **backend),
     }
     return Config(path=folder / "config.toml", router=settings, backends=backends, experiments={"support": experiment})

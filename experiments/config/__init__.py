@@ -3,7 +3,6 @@
 from experiments.config.load import config_hash, load
 from experiments.config.problems import ConfigError, Problem
 from experiments.config.records import (
-    Backend,
     Config,
     Experiment,
     Goal,
@@ -11,11 +10,10 @@ from experiments.config.records import (
     Match,
     Monitor,
     Policy,
-    Price,
-    RouterSettings,
     Slice,
     Source,
 )
+from experiments.config.serving import Backend, Price, RouterSettings
 
 __all__ = [
     "Backend",

@@ -8,17 +8,27 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from experiments.config import records
+from experiments.config import records, serving
 from experiments.config.lines import Location
 
 METRIC_GROUPS = ("guardrails", "goals", "monitors")
 _TOP = ["router", "backends", "experiments"]
 _RECORDS: dict[Location, type[BaseModel]] = {
-    ("router",): records.RouterSettings,
-    ("backends", "NAME"): records.Backend,
-    ("backends", "NAME", "price"): records.Price,
+    ("router",): serving.RouterSettings,
+    ("router", "clients"): serving.ClientLimits,
+    ("router", "feedback"): serving.FeedbackSettings,
+    ("router", "tls"): serving.Tls,
+    ("router", "admin_tls"): serving.Tls,
+    ("router", "tracing"): serving.Tracing,
+    ("backends", "NAME"): serving.Backend,
+    ("backends", "NAME", "price"): serving.Price,
+    ("backends", "NAME", "health"): serving.Health,
+    ("backends", "NAME", "ejection"): serving.Ejection,
+    ("backends", "NAME", "warmup"): serving.Warmup,
+    ("backends", "NAME", "tls"): serving.BackendTls,
     ("experiments", "NAME"): records.Experiment,
     ("experiments", "NAME", "match"): records.Match,
+    ("experiments", "NAME", "cache"): serving.Cache,
     ("experiments", "NAME", "policy"): records.Policy,
     ("experiments", "NAME", "guardrails", "NAME"): records.Guardrail,
     ("experiments", "NAME", "goals", "NAME"): records.Goal,
@@ -32,7 +42,8 @@ def record_at(table: Location) -> type[BaseModel] | None:
     >>> record_at(("experiments", "a", "goals", "cost")), record_at(("experiments", "a", "goals"))
     (<class 'experiments.config.records.Goal'>, None)
     """
-    return _RECORDS.get(tuple("NAME" if level in {1, 3} else part for level, part in enumerate(table)))
+    names = {1, 3} if table[:1] != ("router",) else set()
+    return _RECORDS.get(tuple("NAME" if level in names else part for level, part in enumerate(table)))
 
 
 def keys_at(table: Location) -> list[str]:

@@ -24,18 +24,19 @@ from experiments.config.shape import shape
 from experiments.golden import GoldenError, load_golden
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: Path, environ: Mapping[str, str] | None = None, *, snapshot: Path | None = None) -> Config:
     """Read a configuration.
 
     Args:
         path: The file.
+        snapshot: Read this copy instead; everything is told and resolved as if it were the file.
         environ: Variables `TOUCHSTONE_ROUTER_<KEY>` override keys of `[router]`; the process's environment by default.
 
     Raises:
         ConfigError: With every problem of the file and of the variables.
     """
     path = Path(path)
-    text = _read(path)
+    text = _read(snapshot or path)
     variables = environment.variables(os.environ if environ is None else environ)
     raw = environment.override(_parse(text, path), variables)
     config, found = _examine(raw, path.absolute())
@@ -132,15 +133,18 @@ def _value(raw: Any, location: Location) -> Any:
     return raw
 
 
+_NO_BEARING = {"owner", "hypothesis", "golden", "capture", "retention_days"}
+
+
 def config_hash(experiment: Experiment, backends: Mapping[str, Backend]) -> str:
     """Return what identifies an epoch of one experiment: everything that bears on its figures, and nothing else.
 
     Of the golden set its file's name counts, not its folder: a configuration that has moved is still the same.
     """
-    described = experiment.model_dump(mode="json", exclude={"owner", "hypothesis", "golden"})
+    described = experiment.model_dump(mode="json", exclude=_NO_BEARING)
     described["golden"] = experiment.golden.name if experiment.golden else None
     described["backends"] = {
-        side: backends[name].model_dump(mode="json")
+        side: backends[name].model_dump(mode="json", include={"name", "urls", "protocol", "price"})
         for side, name in (("control", experiment.control), ("treatment", experiment.treatment))
     }
     return hashlib.sha256(msgspec.json.encode(described, order="deterministic")).hexdigest()

@@ -10,79 +10,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from experiments.config.record import Count, Percent, Positive, Record, Share
+from experiments.config.serving import Backend, Cache, Price, RouterSettings
+
+__all__ = [
+    "Backend",
+    "Config",
+    "Experiment",
+    "Goal",
+    "Guardrail",
+    "Match",
+    "Monitor",
+    "Policy",
+    "Price",
+    "Record",
+    "RouterSettings",
+    "Slice",
+    "Source",
+]
 ScorerName = Literal["exact", "label", "agreement"]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Record(BaseModel):
-    """Frozen, and strict about unknown keys and about types (no "10" where a number is wanted)."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class RouterSettings(Record):
-    """`[router]`: where the router listens and where it keeps its data."""
-
-    listen: str = "127.0.0.1:8080"
-    """Address of the data port: model traffic and feedback."""
-    admin: str = "127.0.0.1:8081"
-    """Address of the admin API."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Proxy processes."""
-    database: str = "sqlite:///touchstone.db"
-    """SQLAlchemy URL; `postgresql://` for PostgreSQL. A relative SQLite path is relative to the config file."""
-    journal: Path = Path("journal")
-    """Folder of the journal, relative to the config file."""
-    journal_fsync: Literal["interval", "always", "never"] = "interval"
-    """When journal lines are forced to the disk; `interval` is once a second."""
-    default_backend: str | None = None
-    """Backend for requests that no experiment matches; without it they get 404."""
-    max_body_bytes: Count = 32 * 1024 * 1024
-    """A larger request body is refused with 413."""
-    capture_bytes: Annotated[int, Field(ge=0)] = 64 * 1024
-    """How much of each request and response body is recorded."""
-    connect_timeout_s: Positive = 2.0
-    """To open a connection to a backend."""
-    first_byte_timeout_s: Positive = 60.0
-    """From dispatch to the response headers."""
-    between_bytes_timeout_s: Positive = 30.0
-    """Between two chunks of a response."""
-    http_transport: Literal["http1", "aiohttp"] = "http1"
-    """What carries requests to `http://` backends; `https://` is always carried by aiohttp."""
-    mirror_concurrency: Count = 64
-    """Mirrored requests in flight in one proxy process; more are shed, never queued."""
-    look_interval_s: Positive = 5.0
-    """How often the controller looks at the evidence; the statistics allow any number of looks."""
-    shutdown_grace_s: Positive = 20.0
-    """How long answers in flight may go on after SIGTERM."""
-
-
-class Price(Record):
-    """USD per million tokens."""
-
-    input: Annotated[float, Field(ge=0)]
-    """Of the prompt's tokens."""
-    output: Annotated[float, Field(ge=0)]
-    """Of the answer's tokens."""
-
-
-class Backend(Record):
-    """`[backends.NAME]`: a model server, or several equal ones."""
-
-    name: str
-    urls: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Base URLs; in the file `url = "..."` or `urls = [...]`."""
-    protocol: Literal["openai", "raw"] = "openai"
-    """What its bodies look like; `raw` is any HTTP: the whole body is the prompt and the answer."""
-    price: Price | None = None
-    """What an answer costs; needed for the goal `cost`."""
 
 
 class Match(Record):
@@ -92,7 +40,7 @@ class Match(Record):
     """Exact path, for example `/v1/chat/completions`."""
     model: str | None = None
     """The `model` field of the request body."""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
     """Header name (lower case) -> exact value."""
 
 
@@ -228,6 +176,23 @@ class Experiment(Record):
     """Metrics that are shown."""
     policy: Policy = Policy()
     """When to act, and how sure to be."""
+    fallback: Literal["to_control", "both", "none"] = "to_control"
+    """Who answers when the assigned backend fails before its first byte: `to_control` (control, for a failed
+    treatment), `both` (the treatment too, for a failed control), or nobody."""
+    mirror_order: Literal["random", "live_first"] = "random"
+    """Which of a mirrored request's two copies goes out first; `random` is fair to both variants' latencies."""
+    mirror_exclude: tuple[str, ...] = ()
+    """Requests that are never mirrored: `"tools"` (those that may call tools), `"stateful"` (those that refer to stored
+    state: `previous_response_id`, `store`), `"not_idempotent"` (methods other than GET, HEAD and POST), or
+    `"header:NAME"` (those with that header)."""
+    expose_variant: bool = False
+    """Name the variant in the response header `x-touchstone-variant`; clients that know it bias their feedback."""
+    capture: Literal["full", "hashed", "none"] = "full"
+    """What is kept of prompts and answers: all; only keyed hashes, once they are scored; or nothing, ever."""
+    retention_days: Positive = 30.0
+    """After so long, prompts and answers are erased from the store; figures stay."""
+    cache: Cache | None = None
+    """Answer repeated deterministic requests from memory; off unless given."""
 
 
 class Config(Record):

@@ -9,15 +9,24 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from experiments.config import records
+from experiments.config import records, serving
 from experiments.config.fields import range_in_words
 
 _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("[router]", records.RouterSettings),
-    ("[backends.NAME]", records.Backend),
-    ("price = { ... } of a backend", records.Price),
+    ("[router]", serving.RouterSettings),
+    ("[router.clients]", serving.ClientLimits),
+    ("[router.feedback]", serving.FeedbackSettings),
+    ("[router.tls] and [router.admin_tls]", serving.Tls),
+    ("[router.tracing]", serving.Tracing),
+    ("[backends.NAME]", serving.Backend),
+    ("price = { ... } of a backend", serving.Price),
+    ("[backends.NAME.health]", serving.Health),
+    ("[backends.NAME.ejection]", serving.Ejection),
+    ("[backends.NAME.warmup]", serving.Warmup),
+    ("[backends.NAME.tls]", serving.BackendTls),
     ("[experiments.NAME]", records.Experiment),
     ("match = { ... } of an experiment", records.Match),
+    ("cache = { ... } of an experiment", serving.Cache),
     ("[experiments.NAME.guardrails]: NAME = { ... }", records.Guardrail),
     ("[experiments.NAME.goals]: NAME = { ... }", records.Goal),
     ("[experiments.NAME.monitors]: NAME = { ... }", records.Monitor),
@@ -38,7 +47,12 @@ _SPELLINGS = {
     "headers": "table of texts",
     "better_by": 'text such as `"30%"`, or a number from 0 to 1',
     "price": "table, see below",
-    "match": "table, see below",
+    **dict.fromkeys(
+        ("match", "cache", "clients", "feedback", "tls", "admin_tls", "tracing", "health", "ejection", "warmup"),
+        "table, see below",
+    ),
+    **dict.fromkeys(("admin_tokens", "certificate", "key", "requests", "ca"), "path"),
+    "mirror_exclude": 'list of `"tools"`, `"stateful"`, `"not_idempotent"`, `"header:NAME"`',
     "journal": "path",
     "golden": "path",
 }

@@ -1,4 +1,4 @@
-"""Rules between the records of a configuration. Pure: records in, findings out."""
+"""Rules between the records of a configuration: records in, findings out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from experiments.config.messages import Finding
 from experiments.config.metric_rules import NAME, NAME_RULE, check_metrics
 from experiments.config.problems import nearest
 from experiments.config.records import Backend, Config, Experiment, Match, RouterSettings
+from experiments.config.serving_rules import check_serving
 from experiments.config.shape import NO_FILES
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
@@ -27,6 +28,7 @@ def check(config: Config) -> Iterator[Finding]:
     for name, experiment in config.experiments.items():
         yield from _experiment(("experiments", name), experiment, config)
     yield from _ambiguous(list(config.experiments.values()))
+    yield from check_serving(config)
 
 
 def _router(config: Config) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ because of one, is left out again: it would blame a key for an error that is tol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +29,10 @@ _STAND_INS: dict[str, Any] = {
     "ramp": (0.0,),
     "salt": "",
     "better_by": 0.5,
+    "certificate": Path("stand-in"),
+    "key": Path("stand-in"),
+    "requests": Path("stand-in"),
+    "endpoint": "http://stand-in",
 }
 _MOST_REPAIRS = 300
 

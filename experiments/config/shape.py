@@ -24,7 +24,7 @@ def shape(raw: Table, path: Path) -> Table:
     """Return a whole document in the shape of `Config`."""
     shaped = {**raw, "path": path}
     shaped["router"] = _router(raw.get("router", {}), path.parent)
-    shaped["backends"] = _each(raw.get("backends", {}), _backend)
+    shaped["backends"] = _each(raw.get("backends", {}), lambda name, t: _backend(name, t, path.parent))
     shaped["experiments"] = _each(raw.get("experiments", {}), lambda name, t: _experiment(name, t, path.parent))
     return shaped
 
@@ -41,7 +41,18 @@ def _router(table: Any, folder: Path) -> Any:
     changed = dict(table)
     changed["database"] = _database(table.get("database", "sqlite:///touchstone.db"), folder)
     changed["journal"] = _file(table.get("journal", "journal"), folder)
+    if "admin_tokens" in table:
+        changed["admin_tokens"] = _file(table["admin_tokens"], folder)
+    for name in ("tls", "admin_tls"):
+        _files_in(changed, name, ("certificate", "key"), folder)
     return changed
+
+
+def _files_in(table: Table, name: str, keys: tuple[str, ...], folder: Path) -> None:
+    """Make the paths in a table within a table relative to the file's folder."""
+    inner = table.get(name)
+    if isinstance(inner, dict):
+        table[name] = {key: _file(value, folder) if key in keys else value for key, value in inner.items()}
 
 
 def _database(url: Any, folder: Path) -> Any:
@@ -56,12 +67,14 @@ def _file(value: Any, folder: Path) -> Any:
     return folder / value if isinstance(value, str) else value
 
 
-def _backend(name: str, table: Table) -> Table:
+def _backend(name: str, table: Table, folder: Path) -> Table:
     changed = {**table, "name": name}
     if "url" in changed and "urls" not in changed:
         changed["urls"] = (changed.pop("url"),)
     if isinstance(changed.get("urls"), list):
         changed["urls"] = tuple(changed["urls"])
+    _files_in(changed, "warmup", ("requests",), folder)
+    _files_in(changed, "tls", ("ca",), folder)
     return changed
 
 
@@ -73,6 +86,8 @@ def _experiment(name: str, table: Table, folder: Path) -> Table:
         changed["unit"] = source(table["unit"])
     if isinstance(table.get("slices"), list):
         changed["slices"] = tuple(_slice(item) for item in table["slices"])
+    if isinstance(table.get("mirror_exclude"), list):
+        changed["mirror_exclude"] = tuple(table["mirror_exclude"])
     if "golden" in table:
         changed["golden"] = _file(table["golden"], folder)
     if isinstance(table.get("match"), dict):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from experiments.protocols.base import Answered, Peek, Protocol, body_field
+from experiments.protocols.base import Answered, Peek, Protocol, Traits, body_field
+from experiments.protocols.ollama import Ollama
 from experiments.protocols.openai import OpenAI
 from experiments.protocols.raw import Raw
+from experiments.protocols.triton import Triton
 
-__all__ = ["Answered", "Peek", "Protocol", "body_field", "protocol"]
+__all__ = ["Answered", "Peek", "Protocol", "Traits", "body_field", "protocol"]
 
-_PROTOCOLS: dict[str, Protocol] = {"openai": OpenAI(), "raw": Raw()}
+_PROTOCOLS: dict[str, Protocol] = {"openai": OpenAI(), "ollama": Ollama(), "triton": Triton(), "raw": Raw()}
 
 
 def protocol(name: str) -> Protocol:

@@ -1,48 +1,90 @@
-"""OpenAI-compatible bodies: chat completions, completions and embeddings, plain and as server-sent events."""
+"""OpenAI-compatible bodies: chats, completions, embeddings and responses, plain and as server-sent events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from experiments.protocols.base import Answered, Peek, decode_json
+from experiments.protocols import responses
+from experiments.protocols.base import UNREADABLE, Answered, Peek, Traits, decode_json
+from experiments.protocols.fields import (
+    content,
+    is_one_or_absent,
+    is_zero,
+    last_user_content,
+    mapping,
+    mappings,
+    peek_model,
+    text,
+)
+from experiments.protocols.pieces import ERROR, Pieces
+from experiments.protocols.streams import event_objects
 
 
-class _Head(msgspec.Struct):
-    model: str | None = None
+class _Request(msgspec.Struct):
+    temperature: Any = None
+    n: Any = None
+    tools: Any = None
+    functions: Any = None
+    previous_response_id: Any = None
+    conversation: Any = None
+    background: Any = None
+    store: Any = None
 
 
-_head = msgspec.json.Decoder(_Head).decode
+_request = msgspec.json.Decoder(_Request).decode
+_NONE: frozenset[int] = frozenset()
+_ONE = frozenset({0})
 
 
 class OpenAI:
     """The protocol of vLLM, llama.cpp and OpenAI itself."""
 
     def peek(self, body: bytes) -> Peek:
-        """Read the model's name; the rest of the body is skipped over, not built."""
+        """Read the model's name."""
+        return peek_model(body)
+
+    def traits(self, body: bytes) -> Traits:
+        """Say whether the request may be repeated.
+
+        A response that is stored only because that is the default of its API is not seen as stateful: the body does
+        not tell it from an embedding. Exclude such paths by hand.
+        """
         try:
-            return Peek(_head(body).model)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError):
-            return Peek()
+            request = _request(body)
+        except UNREADABLE:
+            return Traits()
+        stored = request.store is True or request.background is True
+        return Traits(
+            deterministic=is_zero(request.temperature) and is_one_or_absent(request.n),
+            tools=bool(request.tools or request.functions),
+            stateful=stored or request.previous_response_id is not None or request.conversation is not None,
+        )
 
     def prompt(self, request_text: str) -> str | None:
-        """Return the last user message of a chat, the prompt of a completion, or the input of an embedding."""
+        """Return the last user message of a chat, the prompt of a completion, or the input of anything else."""
         request = decode_json(request_text)
         if not isinstance(request, dict):
             return None
         messages = request.get("messages")
         if isinstance(messages, list):
-            users = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
-            return _content(users[-1].get("content")) if users else None
-        return _content(request.get("prompt", request.get("input")))
+            return last_user_content(messages)
+        asked = request.get("prompt", request.get("input"))
+        said = last_user_content(asked) if isinstance(asked, list) else None
+        return content(asked) if said is None else said
 
     def answer(self, response_text: str) -> Answered:
         """Return the first choice's text; of a stream, its pieces joined."""
         if response_text.lstrip()[:1] == "{":
-            return _plain(decode_json(response_text))
-        return _joined(_events(response_text))
+            response = mapping(decode_json(response_text))
+            return responses.read(response) if responses.is_response(response) else _plain(response)
+        events = event_objects(response_text)
+        first = next(events, {})
+        read = responses.read_events if responses.is_event(first) else _streamed
+        return read(chain((first,), events))
 
     def error(self, status: int, message: str, kind: str, code: str | None = None) -> tuple[bytes, bytes]:  # noqa: ARG002
         """The shape that the OpenAI SDKs turn into an exception with this message."""
@@ -50,66 +92,71 @@ class OpenAI:
         return msgspec.json.encode({"error": error}), b"application/json"
 
 
-def _content(content: Any) -> str | None:
-    """Return a content that is a text or a list of parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return None
-    texts = [part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, dict))]
-    return "\n".join(text for text in texts if isinstance(text, str)) or None
+def _plain(response: dict[str, Any]) -> Answered:
+    pieces = Pieces(model=text(response.get("model")))
+    _report(pieces, response)
+    for choice in mappings(response.get("choices"))[:1]:
+        message = choice.get("message")
+        pieces.finish_reason = text(choice.get("finish_reason"))
+        if isinstance(message, dict):
+            _read_message(pieces, message)
+        else:
+            pieces.texts += _present(choice.get("text"))
+    return pieces.answered()
 
 
-def _plain(response: Any) -> Answered:
-    if not isinstance(response, dict):
-        return Answered()
-    choice = _first_choice(response)
-    message = choice.get("message")
-    text = _content(message.get("content")) if isinstance(message, dict) else choice.get("text")
-    return Answered(text if isinstance(text, str) else None, _text(choice.get("finish_reason")), *_usage(response))
+def _read_message(pieces: Pieces, message: dict[str, Any]) -> None:
+    # An empty content is an answer, too, except beside a refusal.
+    pieces.add(None, refusal=message.get("refusal"))
+    pieces.texts += _present(content(message.get("content"))) if not pieces.refusals else []
+    pieces.call(len(mappings(message.get("tool_calls"))) or int(isinstance(message.get("function_call"), dict)))
 
 
-def _events(body: str) -> Iterator[dict[str, Any]]:
-    for line in body.splitlines():
-        if line.startswith("data:"):
-            event = decode_json(line[5:].strip())
-            if isinstance(event, dict):
-                yield event
+def _present(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else []
 
 
-def _joined(events: Iterator[dict[str, Any]]) -> Answered:
-    pieces: list[str] = []
-    finish: str | None = None
-    usage: tuple[int | None, int | None] = (None, None)
+def _streamed(events: Iterator[dict[str, Any]]) -> Answered:
+    pieces = Pieces()
+    called: set[int] = set()
     for event in events:
-        choice = _first_choice(event)
-        delta = choice.get("delta")
-        piece = delta.get("content") if isinstance(delta, dict) else choice.get("text")
-        if isinstance(piece, str) and piece:
-            pieces.append(piece)
-        finish = _text(choice.get("finish_reason")) or finish
-        usage = _usage(event) if event.get("usage") else usage
-    if usage[1] is None and pieces:
-        return Answered("".join(pieces), finish, None, len(pieces), tokens_estimated=True)
-    return Answered("".join(pieces) if pieces else None, finish, *usage)
+        pieces.model = text(event.get("model")) or pieces.model
+        _report(pieces, event)
+        for choice in mappings(event.get("choices")):
+            _add_choice(pieces, choice, called)
+        if event.get("error"):
+            pieces.finish_reason = ERROR
+    if called:
+        pieces.call(len(called))
+    return pieces.answered()
 
 
-def _first_choice(response: dict[str, Any]) -> dict[str, Any]:
-    choices = response.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, dict) else {}
+def _add_choice(pieces: Pieces, choice: dict[str, Any], called: set[int]) -> None:
+    """Add a chunk; of several answers to one request the first is read, and the tokens of all are counted."""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        delta = {"content": choice.get("text")}
+    elif pieces.tool_calls is None:
+        pieces.tool_calls = 0
+    piece, refusal, calls = content(delta.get("content")), delta.get("refusal"), _called(delta)
+    thought = delta.get("reasoning_content") or delta.get("reasoning")
+    pieces.chunks += bool(piece or refusal or calls or thought)
+    if choice.get("index", 0) == 0:
+        pieces.add(piece, refusal=refusal)
+        called |= calls
+        pieces.finish_reason = text(choice.get("finish_reason")) or pieces.finish_reason
 
 
-def _usage(response: dict[str, Any]) -> tuple[int | None, int | None]:
+def _called(delta: dict[str, Any]) -> frozenset[int]:
+    """Return the numbers of the calls that a chunk adds to: the arguments of one call come in many chunks."""
+    if "tool_calls" not in delta and "function_call" not in delta:
+        return _NONE
+    calls = [call.get("index", 0) for call in mappings(delta.get("tool_calls"))]
+    numbers = frozenset(number for number in calls if isinstance(number, int))
+    return numbers or (_ONE if isinstance(delta.get("function_call"), dict) else _NONE)
+
+
+def _report(pieces: Pieces, response: dict[str, Any]) -> None:
     usage = response.get("usage")
-    if not isinstance(usage, dict):
-        return None, None
-    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**31 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    if isinstance(usage, dict):
+        pieces.report(usage.get("prompt_tokens"), usage.get("completion_tokens"))

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from experiments.protocols.base import Answered, Peek
+from experiments.protocols.base import Answered, Peek, Traits
 
 
 class Raw:
@@ -15,6 +15,10 @@ class Raw:
     def peek(self, body: bytes) -> Peek:  # noqa: ARG002
         """Nothing is known."""
         return Peek()
+
+    def traits(self, body: bytes) -> Traits:  # noqa: ARG002
+        """Nothing is known."""
+        return Traits()
 
     def prompt(self, request_text: str) -> str | None:
         """The whole body is the prompt."""
@@ -26,5 +30,12 @@ class Raw:
 
     def error(self, status: int, message: str, kind: str, code: str | None = None) -> tuple[bytes, bytes]:  # noqa: ARG002
         """RFC 9457 problem details."""
-        problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
+        problem = {"type": "about:blank", "title": _title(status), "status": status, "detail": message}
         return msgspec.json.encode(problem), b"application/problem+json"
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"  # no registered status, as some proxies and balancers use

@@ -6,19 +6,29 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from router.workers import bind
+from experiments.config.serving import ClientLimits
+from router.front.server import FrontDoor
+from router.processes.workers import bind
 
 
 @contextmanager
-def serving(app: ASGIApp, address: str = "127.0.0.1:0") -> Iterator[str]:
-    """Serve an app for the length of the block; yields its base URL."""
+def serving(app: ASGIApp, address: str = "127.0.0.1:0", *, clients: ClientLimits | None = None) -> Iterator[str]:
+    """Serve an app for the length of the block; yields its base URL.
+
+    Args:
+        app: The application.
+        address: Where to listen.
+        clients: Serve through the front door, with these limits, as the proxy does.
+    """
     listening = bind(address)
     config = uvicorn.Config(
         app,
+        http="auto" if clients is None else cast(Any, FrontDoor(clients)),
         interface="asgi3",
         log_config=None,
         access_log=False,

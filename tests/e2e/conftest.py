@@ -22,7 +22,7 @@ import pytest
 from experiments.store import Store, open_store
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
-from router.workers import bind
+from router.processes.workers import bind
 
 CHAT = "/v1/chat/completions"
 

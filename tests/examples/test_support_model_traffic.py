@@ -15,7 +15,7 @@ from examples.support_model.traffic import APPS, Question, Traffic, questions, r
 from experiments.golden import Expected, GoldenItem, load_golden
 from router.fakes.backend import Behaviour, FakeBackend
 from router.fakes.server import serving
-from router.workers import bind
+from router.processes.workers import bind
 
 ITEMS = [
     GoldenItem(

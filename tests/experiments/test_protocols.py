@@ -1,4 +1,4 @@
-"""What is read of a body; and that no body, however hostile, raises."""
+"""What holds for every protocol: no body, however hostile or large, raises."""
 
 import json
 
@@ -6,93 +6,93 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.protocols import Answered, Peek, body_field, protocol
+from experiments.protocols import Answered, Peek, Protocol, Traits, body_field, protocol
 
-openai = protocol("openai")
-
-
-def sse(*events: dict) -> str:
-    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
-
-
-def test_only_the_model_is_peeked_at() -> None:
-    assert openai.peek(b'{"messages": [{"a": [1, 2]}], "model": "support"}') == Peek("support")
-    assert openai.peek(b'{"model": 3}') == openai.peek(b'{"model": "sup') == openai.peek(b"") == Peek(None)
-
-
-@pytest.mark.parametrize(
-    ("request_body", "prompt"),
-    [
-        ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "a"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}]}, "a"),
-        ({"messages": [{"role": "system", "content": "a"}]}, None),
-        ({"prompt": "complete me"}, "complete me"),
-        ({"input": ["one", "two"]}, "one\ntwo"),
-        ([], None),
-    ],
+PROTOCOLS = [protocol(name) for name in ("openai", "ollama", "triton", "raw")]
+HOSTILE = [
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'{"model":"\xff"}',
+    b"1e999999",
+    b'{"n":' + b"9" * 5_000 + b"}",
+    b"data: \n" * 1_000,
+    b'{"model":"\\ud800"}',
+]
+FIELDS = [
+    *("background", "choices", "content", "conversation", "data", "delta", "done_reason", "error", "eval_count"),
+    *("finish_reason", "function_call", "functions", "index", "input", "inputs", "item", "message", "messages", "n"),
+    *("model", "num_output_tokens", "object", "options", "output", "outputs", "parameters", "prompt", "reasoning"),
+    *("refusal", "response", "role", "sequence_id", "shape", "status", "store", "temperature", "text", "text_output"),
+    *("thinking", "tool_calls", "tools", "type", "usage", "binary_data_size", "datatype", "completion_tokens"),
+]
+WORDS = ["", "user", "message", "BYTES", "response", "response.completed", "response.refusal.delta", "f_call", "error"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
+    max_leaves=20,
 )
-def test_the_prompt_is_what_the_user_said_last(request_body: object, prompt: str | None) -> None:
-    assert openai.prompt(json.dumps(request_body)) == prompt
 
 
-def test_a_streams_answer_is_its_pieces_joined_with_the_usage_of_its_last_chunk() -> None:
-    pieces = [{"choices": [{"delta": {"content": c}}]} for c in ("नम", "स्ते")]
-    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
-    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
-
-    assert openai.answer(sse(*pieces, last, usage)) == Answered("नमस्ते", "stop", 3, 2)
-
-
-def test_without_usage_the_tokens_are_counted_and_marked_as_such() -> None:
-    pieces = [{"choices": [{"delta": {"content": "x"}}]} for _ in range(5)]
-
-    assert openai.answer(sse(*pieces)) == Answered("xxxxx", None, None, 5, tokens_estimated=True)
-
-
-def test_a_stream_that_broke_off_gives_what_is_there() -> None:
-    pieces = [{"choices": [{"delta": {"content": c}}]} for c in ("half", "lost")]
-
-    assert openai.answer(sse(*pieces)[:-20]).text == "half"
-
-
-def test_an_error_has_the_shape_of_the_protocol() -> None:
-    body, content_type = openai.error(502, "no luck", "upstream_error", "upstream_connect")
-    problem, problem_type = protocol("raw").error(502, "no luck", "upstream_error")
-
-    assert json.loads(body) == {
-        "error": {"message": "no luck", "type": "upstream_error", "param": None, "code": "upstream_connect"}
-    }
-    assert content_type == b"application/json"
-    assert (json.loads(problem)["detail"], problem_type) == ("no luck", b"application/problem+json")
-
-
-@given(st.binary(max_size=200) | st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b'{"model":"\xff"}', b"1e999999"]))
-def test_no_bytes_whatever_raise(body: bytes) -> None:
+def read_all(speaks: Protocol, body: bytes) -> None:
+    """Call every method on a body; each must come back with what it promises."""
     text = body.decode("utf-8", "replace")
+    answered = speaks.answer(text)
+    assert isinstance(speaks.peek(body), Peek)
+    assert isinstance(speaks.traits(body), Traits)
+    assert isinstance(speaks.prompt(text), str | None)
+    assert isinstance(answered, Answered)
+    assert all(isinstance(field, str | None) for field in (answered.text, answered.finish_reason, answered.model))
+    assert all(type(n) in {int, type(None)} for n in (*answered[2:4], answered.tool_calls))
 
-    openai.peek(body)
-    openai.prompt(text)
-    openai.answer(text)
+
+@pytest.mark.parametrize("speaks", PROTOCOLS)
+@given(body=st.binary(max_size=200) | st.sampled_from(HOSTILE))
+def test_no_bytes_whatever_raise(speaks: Protocol, body: bytes) -> None:
+    read_all(speaks, body)
+    read_all(speaks, b"data: " + body + b"\n\n")
+    read_all(speaks, b'{"outputs": []}' + body)
     body_field(body, "a.b.c")
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda i: (
-            st.lists(i, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["choices", "message", "delta", "content", "text", "usage", "messages", "role"]),
-                i,
-                max_size=4,
-            )
-        ),
-        max_leaves=12,
-    )
-)
-def test_no_json_whatever_raises(value: object) -> None:
-    text = json.dumps(value)
+@pytest.mark.parametrize("speaks", PROTOCOLS)
+@given(value=JSON)
+def test_no_json_whatever_raises(speaks: Protocol, value: object) -> None:
+    text = json.dumps(value).encode()
 
-    openai.prompt(text)
-    openai.answer(text)
-    openai.answer(f"data: {text}\n\n")
+    read_all(speaks, text)
+    read_all(speaks, b"data: " + text + b"\n\n")
+    read_all(speaks, text + b"\n" + text + b"\n")
+
+
+@given(message=st.text(st.characters(exclude_categories=["Cs"])), status=st.integers(400, 599))
+def test_an_error_says_what_it_was_told_whatever_that_is(message: str, status: int) -> None:
+    said = [json.loads(speaks.error(status, message, "upstream_error")[0]) for speaks in PROTOCOLS]
+
+    assert [said[0]["error"]["message"], said[1]["error"], said[2]["error"], said[3]["detail"]] == [message] * 4
+
+
+@pytest.mark.parametrize("name", ["openai", "ollama", "triton"])
+def test_an_event_of_ten_megabytes_is_read_whole(name: str) -> None:
+    text = "x\u2028" * 2_500_000  # 10 MB as UTF-8
+    event = {
+        "openai": {"choices": [{"delta": {"content": text}}]},
+        "ollama": {"message": {"content": text}},
+        "triton": {"text_output": text},
+    }[name]
+    body = json.dumps(event, ensure_ascii=False)
+    stream = f"{body}\n{body}\n" if name == "ollama" else f"data: {body}\n\ndata: {body}\n\n"
+
+    answered = protocol(name).answer(stream)
+
+    assert answered.text == text + text
+
+
+def test_nothing_is_known_of_a_raw_body() -> None:
+    raw = protocol("raw")
+    body, content_type = raw.error(502, "no luck", "upstream_error")
+
+    assert raw.traits(b'{"temperature": 0, "tools": [1], "store": true}') == Traits(False, False, False)
+    assert raw.peek(b'{"model": "m"}') == Peek(None)
+    assert (raw.prompt("ask"), raw.answer("say")) == ("ask", Answered("say"))
+    assert (json.loads(body)["detail"], content_type) == ("no luck", b"application/problem+json")
+    assert json.loads(raw.error(599, "odd", "x")[0])["status"] == 599

@@ -4,6 +4,7 @@ import os
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from experiments.config.records import Config, RouterSettings
 from experiments.journal_format import encode, end_mark, segment_name
@@ -79,6 +80,61 @@ def test_a_segment_that_turns_up_again_after_a_kill_is_not_stored_twice(journal,
         recorder.record()
 
     assert store.count_exchanges() == {"live": 2}
+
+
+def test_a_segment_whose_end_mark_found_no_room_is_deleted_once_its_journal_has_begun_the_next(
+    journal, recorder, store
+) -> None:
+    first, second = journal / alive(1), journal / alive(2)
+    first.write_bytes(encode(exchange("a")) + end_mark()[:7])
+    recorder.record()
+    assert first.exists(), "it may go on"
+    second.write_bytes(b"")
+
+    recorder.record()
+
+    assert (first.exists(), second.exists()) == (False, True)
+    assert (store.count_exchanges(), store.damaged_records()) == ({"live": 1}, 1)
+
+
+def test_an_exchange_whose_protocol_is_not_known_keeps_its_figures(journal, recorder, store) -> None:
+    (journal / alive()).write_bytes(encode(exchange("a", protocol="telex", status=200)) + encode(exchange("b")))
+
+    assert recorder.record() == 2
+
+    found = store.exchanges("support", 1, 0, 99)
+    assert [(item.exchange.id, item.exchange.status, item.answer) for item in found] == [
+        ("a", 200, None),
+        ("b", 0, None),
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_logged_once_and_stops_no_other(journal, recorder, store) -> None:
+    (journal / alive(1)).mkdir()
+    (journal / segment_name(os.getpid(), 2, 1)).write_bytes(encode(exchange("a")))
+
+    with capture_logs() as logs:
+        recorder.record()
+        recorder.record()
+
+    assert store.count_exchanges() == {"live": 1}
+    assert [log["event"] for log in logs] == ["segment_unreadable"]
+
+
+def test_feedback_that_says_the_same_again_is_stored_once_and_a_changed_mind_as_a_row_of_its_own(
+    journal, recorder, store
+) -> None:
+    values = [True, True, False, False, True]
+    thumbs = [Feedback(exchange="a", metric="thumbs_up", value=value, at=2.0) for value in values]
+    path = journal / alive()
+    path.write_bytes(encode(exchange("a")) + b"".join(map(encode, thumbs)))
+    recorder.record()
+    with path.open("ab") as file:
+        file.write(encode(thumbs[0]) + encode(thumbs[2]))
+    recorder.record()
+
+    found = store.feedback("support", 1, Watermarks(0, 0, 0), Watermarks(99, 99, 99))
+    assert [item.value for item in found] == [1.0, 0.0, 1.0, 0.0]
 
 
 def test_damage_is_counted_and_the_lines_behind_it_are_loaded(journal, recorder, store) -> None:

@@ -45,17 +45,33 @@ def test_a_failed_answer_counts_as_wrong_and_never_as_fast(failure: dict) -> Non
     assert "latency" not in values
 
 
-def test_an_answer_that_control_gave_in_the_treatments_place_is_the_treatments_failure() -> None:
-    values = score(live={"assigned": TREATMENT, "served": "control", "fallback": "connect"})
+@pytest.mark.parametrize("fallback", ["connect", "timeout", "status", "unavailable"])
+def test_an_answer_that_control_gave_in_the_treatments_place_is_the_treatments_failure(fallback: str) -> None:
+    values = score(live={"assigned": TREATMENT, "served": "control", "fallback": fallback})
 
     assert (values["quality"], values["errors"]) == (-1.0, -1.0)
 
 
 @pytest.mark.parametrize(
-    "side", [{"shadow": {"error": "shed"}}, {"shadow": {"error": "cancelled"}}, {"live": {"error": "client_closed"}}]
+    "side",
+    [
+        {"shadow": {"error": "shed"}},
+        {"shadow": {"error": "cancelled"}},
+        {"shadow": {"error": "drained"}},
+        {"live": {"error": "client_closed"}},
+        {"live": {"error": "shed"}},
+        {"live": {"error": "drained"}},
+        {"live": {"assigned": TREATMENT, "served": "control", "fallback": "drained"}},
+    ],
 )
 def test_a_pair_without_two_ends_of_its_own_has_no_outcome(side: dict) -> None:
     assert score(**side) == {}
+
+
+def test_a_repeated_answer_says_nothing_of_time_or_cost_and_all_of_quality() -> None:
+    values = score(live={"cached": True, "latency_ms": None, "ttft_ms": None}, shadow={"answer": "London"})
+
+    assert values == {"quality": -1.0, "errors": 0.0}
 
 
 def test_a_prompt_without_a_reference_has_no_quality() -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from experiments import migrations
 from experiments.evidence import Action, Decision, Evidence
 from experiments.lifecycle import start
-from experiments.model import Phase, Role
+from experiments.model import Drain, Phase, Role
 from experiments.store import (
     Epoch,
     LoadedExchange,
@@ -209,3 +209,16 @@ def test_a_store_that_was_never_migrated_says_so(tmp_path: Path) -> None:
         empty.routes()
 
     empty.close()
+
+
+def test_a_drain_asked_for_again_is_one_with_the_newest_reason_and_lifting_takes_only_its_own(store: Store) -> None:
+    whole = Drain(backend="int4", since=5.0, actor="ops", reason="new weights")
+    part = Drain(backend="int4", endpoint="http://a", since=6.0, actor="ops", reason="a fan")
+    for drain in (Drain(backend="int4", since=1.0, actor="me", reason="first"), whole, part):
+        store.put_drain(drain)
+    assert store.drains() == [whole, part]
+
+    store.lift_drain("int4")
+    store.lift_drain("int4")
+
+    assert store.drains() == [part]

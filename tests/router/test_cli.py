@@ -36,6 +36,16 @@ def _life(tmp_path: Path) -> Iterator[Life]:
         yield life
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_file_of_warm_up_requests_that_cannot_be_used_is_one_line(tmp_path: Path, command: str) -> None:
+    config = write_config(tmp_path)
+    (tmp_path / "warm.jsonl").write_text('{"path": "/v1/models", "body": {}}\nnot json\n')
+    name = next(line for line in config.read_text().splitlines() if line.startswith("[backends."))
+    config.write_text(config.read_text() + f'\n{name[:-1]}.warmup]\nrequests = "warm.jsonl"\n')
+
+    assert "warm.jsonl:2" in one_line(touchstone(command, "--config", config))
+
+
 # --- check ------------------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from experiments.store import open_store
 from router.commands import describe, load_or_fail, reading
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
-from router.workers import bind
+from router.processes.workers import bind
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,11 +18,13 @@ from tests_config import make_config
 
 from experiments.assignment import unit_of
 from experiments.config.records import Guardrail, Monitor
+from experiments.config.serving import FeedbackSettings
 from experiments.journal_format import Entry, read_segment
 from experiments.model import Feedback
 from router.fakes.server import serving
 from router.feedback import FeedbackEndpoint, Lookup
 from router.journal import Journal
+from router.processes.secrets import SecretError
 from router.timing import uuid7
 
 OLD = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -34,12 +36,12 @@ class Endpoint:
 
     def __init__(self, url: str, folder: Path, journal: Journal) -> None:
         self.journal = journal
-        self._host = url.removeprefix("http://")
+        self.host = url.removeprefix("http://")
         self._folder = folder
 
     def post(self, body: Any, *, chunked: bool = False) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection(self._host, timeout=5)
+        connection = http.client.HTTPConnection(self.host, timeout=5)
         try:
             connection.request("POST", "/", iter([data]) if chunked else data, encode_chunked=chunked)
             response = connection.getresponse()
@@ -60,11 +62,14 @@ class Endpoint:
 def _endpoint(tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
     with ExitStack() as stack:
 
-        def start(lookup: Lookup = {OLD: "support"}.get, **limits: int) -> Endpoint:
+        def start(
+            lookup: Lookup = {OLD: "support"}.get, *, settings: dict[str, Any] | None = None, **limits: int
+        ) -> Endpoint:
             config = make_config(
                 tmp_path / "journal",
                 "http://a",
                 "http://b",
+                settings={"feedback": FeedbackSettings(per_minute=10_000)} | (settings or {}),
                 guardrails=(
                     Guardrail(name="errors", max_relative=1.2, margin=0.01),
                     Guardrail(name="complaint", feedback=True, max_relative=1.5),
@@ -260,3 +265,67 @@ def test_the_endpoint_of_a_proxy_knows_what_the_proxy_answered(plane) -> None:
     running.known[OLD] = "support"
     assert post("POST", json.dumps(thumb())) == (200, "application/json")
     assert [record.exchange for record in running.records()] == [OLD]
+
+
+# --- who may send it, and how much ------------------------------------------------------------------------------------
+
+
+def send(running: Endpoint, body: Any, **headers: str) -> tuple[int, dict[str, str]]:
+    """Post with headers of one's own; return status and headers."""
+    connection = http.client.HTTPConnection(running.host, timeout=5)
+    try:
+        connection.request("POST", "/", json.dumps(body), headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}
+    finally:
+        connection.close()
+
+
+@pytest.fixture(name="guarded")
+def _guarded(endpoint, tmp_path: Path) -> Endpoint:
+    (tmp_path / "token").write_text("right-token\n")
+    return endpoint(settings={"feedback": FeedbackSettings(token=f"file:{tmp_path}/token")})
+
+
+def test_the_right_token_is_let_in(guarded: Endpoint) -> None:
+    assert send(guarded, thumb(), authorization="Bearer right-token")[0] == 200
+    assert send(guarded, thumb(), authorization="bearer right-token")[0] == 200
+    assert len(guarded.recorded()) == 2
+
+
+@pytest.mark.parametrize(
+    "shown", ["", "right-token", "Bearer", "Bearer ", "Bearer right-tokeN", "Bearer right-token2", "Basic right-token"]
+)
+def test_any_other_token_is_refused_and_nothing_is_recorded(guarded: Endpoint, shown: str) -> None:
+    status, headers = send(guarded, thumb(), **({"authorization": shown} if shown else {}))
+
+    assert (status, headers["content-type"]) == (401, "application/problem+json")
+    assert headers["www-authenticate"].startswith("Bearer")
+    assert guarded.recorded() == []
+
+
+def test_a_token_that_cannot_be_had_ends_the_start_and_opens_nothing(endpoint) -> None:
+    with pytest.raises(SecretError, match="env:TOUCHSTONE_NO_SUCH_TOKEN is not in the environment"):
+        endpoint(settings={"feedback": FeedbackSettings(token="env:TOUCHSTONE_NO_SUCH_TOKEN")})
+
+
+@pytest.mark.parametrize(
+    ("same", "other"),
+    [
+        ({"exchange": OLD}, {"unit": "user-2", "experiment": "support"}),
+        ({"unit": "user-1", "experiment": "support"}, {"unit": "user-2", "experiment": "support"}),
+    ],
+)
+def test_too_much_of_one_exchange_or_unit_is_refused_and_others_are_not(
+    endpoint, same: dict[str, str], other: dict[str, str]
+) -> None:
+    running = endpoint(settings={"feedback": FeedbackSettings(per_minute=3)})
+    rating = {"metric": "thumbs_up", "value": True}
+
+    answers = [send(running, rating | same) for _ in range(5)]
+
+    assert [status for status, _ in answers] == [200, 200, 200, 429, 429]
+    assert 0 < int(answers[-1][1]["retry-after"]) <= 60
+    assert send(running, rating | other)[0] == 200
+    assert len(running.recorded()) == 4

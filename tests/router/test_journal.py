@@ -260,8 +260,53 @@ def test_when_the_folder_is_full_recording_is_shed_and_counted_and_goes_on_once_
     assert (shed, resumed) == ([False] * 5, True)
     assert reason == "the journal folder has reached its limit"
     assert (journal.written, journal.shed) == (1, 5)
-    assert [log["event"] for log in logs] == ["recording_shed", "recording_resumed"], "once an episode"
+    episode = ["recording_shed", "texts_shed", "recording_resumed", "texts_kept_again"]
+    assert [log["event"] for log in logs] == episode, "once an episode"
     assert len(ids(tmp_path)) == 1
+
+
+def test_when_the_folder_is_nearly_full_texts_are_dropped_first_and_then_whole_records(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, limit_bytes=10_000)
+    journal.start()
+    with capture_logs() as logs:
+        taken = [journal.append(exchange(request_text="q" * 400, response_text="a" * 400)) for _ in range(50)]
+    journal.close()
+
+    stored = [e.record for path in segments(tmp_path) for e in read_segment(path) if isinstance(e, Entry)]
+    whole = [e for e in stored if e.request_text and not e.truncated]
+    bare = [e for e in stored if not e.request_text and not e.response_text and e.truncated]
+    assert stored == whole + bare, "the first ones whole, the later ones without texts"
+    assert (len(whole), len(bare)) == (10, journal.texts_shed)
+    assert 5 < len(bare) < 15
+    assert taken == [True] * len(stored) + [False] * journal.shed
+    assert 10_000 <= folder_bytes(tmp_path) < 10_000 + 200
+    assert [log["event"] for log in logs] == ["texts_shed", "recording_shed"]
+
+
+def test_feedback_is_kept_whole_until_the_limit_itself(tmp_path: Path) -> None:
+    (tmp_path / "other~1~1~000001.journal").write_bytes(b"x" * 950)
+    journal = Journal(tmp_path, limit_bytes=1_000)
+    journal.start()
+    thumb = Feedback(exchange="x", metric="thumbs_up", value=True, at=1.0)
+
+    assert [journal.append(thumb), journal.append(thumb)] == [True, False]
+    assert (journal.texts_shed, journal.shed) == (0, 1)
+    journal.close()
+
+
+def test_a_segment_is_closed_while_the_folder_is_full_so_that_it_can_be_loaded_and_deleted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, limit_bytes=200)
+    journal.start()
+    while journal.append(exchange()):
+        pass
+    [segment] = segments(tmp_path)
+
+    wait_for(lambda: isinstance([*read_segment(segment)][-1], End))
+    segment.unlink()
+    wait_for(lambda: not journal.shedding)
+
+    assert journal.append(exchange())
+    journal.close()
 
 
 def test_a_folder_that_vanishes_sheds_and_raises_nothing_and_recording_resumes_when_it_is_back(tmp_path: Path) -> None:
@@ -277,7 +322,10 @@ def test_a_folder_that_vanishes_sheds_and_raises_nothing_and_recording_resumes_w
     assert (shed, resumed) == ([False] * 3, True)
     assert "No such file or directory" in reason
     assert (journal.written, journal.shed, journal.shedding) == (1, 3, "")
-    assert [log["event"] for log in logs] == ["recording_shed", "recording_resumed"]
+    assert [log["event"] for log in logs if log["event"].startswith("recording")] == [
+        "recording_shed",
+        "recording_resumed",
+    ]
     journal.close()
 
 

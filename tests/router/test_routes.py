@@ -184,6 +184,21 @@ def test_the_table_is_swapped_whole_and_only_when_a_row_changed(tmp_path: Path) 
     assert split(watcher) == 5_000
 
 
+def test_what_else_the_store_says_is_taken_up_and_its_failure_keeps_no_route_back(tmp_path: Path) -> None:
+    rows, also = Rows(ROUTE), Rows()
+    watcher = RouteWatcher(config(tmp_path), rows, also=also)
+
+    also.broken = OSError("no such table")
+    watcher.refresh()
+    failing = split(watcher)
+    age_before = watcher.age_s
+    also.broken = None
+    watcher.refresh()
+
+    assert (failing, also.reads) == (1_000, 2)
+    assert 0 <= watcher.age_s < age_before + 1
+
+
 def test_a_started_watcher_follows_the_store_through_an_outage_and_ends_when_told(tmp_path: Path) -> None:
     rows = Rows(ROUTE)
     watcher = RouteWatcher(config(tmp_path), rows, poll_seconds=0.01)

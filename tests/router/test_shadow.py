@@ -82,6 +82,15 @@ async def test_beyond_its_limit_the_mirror_is_shed_and_counted_while_users_are_s
     assert running.app.shadows.shed == 7
 
 
+async def test_the_mirror_leaves_half_of_a_backends_room_to_live_requests(plane) -> None:
+    running = plane(split=0, mirror=100, backend={"max_outstanding": 4})
+    running.treatment.behaviour = Behaviour(hang=True)
+
+    await _send(running.url, 10)
+
+    assert {s.error for s in running.exchanges(8, "shadow")} == {"shed"}
+
+
 async def test_a_mirror_that_fails_is_an_outcome_of_its_variant(plane) -> None:
     running = plane(split=0, mirror=100)
     running.treatment.behaviour = Behaviour(status=500)

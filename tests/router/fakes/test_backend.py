@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from router.fakes.backend import Behaviour, FakeBackend, echo, sometimes_wrong
 from router.fakes.server import serving
-from router.workers import bind
+from router.processes.workers import bind
 
 ROOT = Path(__file__).parents[3]
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
@@ -191,3 +191,14 @@ def test_as_a_command_it_says_that_its_answers_are_simulated() -> None:
             assert answered.choices[0].message.content == "wrong"
         finally:
             process.terminate()
+
+
+async def test_it_fails_for_the_share_of_the_requests_that_it_is_told(start) -> None:
+    _, never = start()
+    _, always = start(fail_share=1.0)
+    _, mostly = start(fail_share=0.5)
+    statuses = [(await post(f"{mostly}/v1/chat/completions", CHAT))[0] for _ in range(60)]
+
+    assert (await post(f"{never}/v1/chat/completions", CHAT))[0] == 200
+    assert (await post(f"{always}/v1/chat/completions", CHAT))[0] == 500
+    assert set(statuses) == {200, 500}

@@ -1,0 +1,37 @@
+"""What an exchange's captured bodies say, read off the traffic's path."""
+
+from __future__ import annotations
+
+from experiments.model import Exchange
+from experiments.protocols import Answered, protocol
+from experiments.stored import LoadedExchange
+
+
+def read_texts(exchange: Exchange) -> LoadedExchange:
+    """Read prompt, answer, model, tokens and calls of tools from an exchange's captured bodies."""
+    read = protocol(exchange.protocol)
+    answered = read.answer(exchange.response_text)
+    asked = read.peek(exchange.request_text.encode("utf-8", "replace")) if answered.model is None else None
+    return LoadedExchange(
+        exchange=exchange,
+        prompt=read.prompt(exchange.request_text),
+        answer=answered.text,
+        finish_reason=answered.finish_reason,
+        input_tokens=answered.input_tokens,
+        output_tokens=answered.output_tokens,
+        tokens_estimated=answered.tokens_estimated,
+        model=answered.model or (asked.model if asked else None) or "",
+        tool_calls=answered.tool_calls,
+        inter_token_ms=_inter_token_ms(exchange, answered),
+    )
+
+
+def _inter_token_ms(exchange: Exchange, answered: Answered) -> float | None:
+    """Return the mean time between two tokens; None where the stream's end or its number of tokens is not known."""
+    if not exchange.stream or exchange.cached or exchange.error:
+        return None
+    if exchange.ttft_ms is None or exchange.latency_ms is None or (answered.output_tokens or 0) < 2:
+        return None
+    if exchange.truncated and answered.tokens_estimated:
+        return None  # the chunks behind the limit were not counted
+    return (exchange.latency_ms - exchange.ttft_ms) / ((answered.output_tokens or 0) - 1)

@@ -1,0 +1,8 @@
+"""The corpus and its backend lie beside the tests that replay it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
