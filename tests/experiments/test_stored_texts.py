@@ -9,7 +9,6 @@ LATE = float("-inf")
 """Nothing is old."""
 
 
-
 def test_only_what_no_scorer_waits_for_is_of_no_use(store: Store, load, exchange) -> None:
     live, shadow = make_pair()
     load(live, shadow, exchange(id="alone"))

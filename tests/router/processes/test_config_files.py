@@ -48,7 +48,7 @@ def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
         issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
         issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    (tmp_path / "warmup.jsonl").write_text("")
+    (tmp_path / "warmup.jsonl").write_text('{"path": "/v1/models", "body": {}}\n')
     (tmp_path / "golden.jsonl").write_text("")
     (tmp_path / "key.txt").write_text("hush\n")
     monkeypatch.setenv("TOUCHSTONE_TEST_FEEDBACK", "hush")

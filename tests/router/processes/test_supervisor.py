@@ -25,7 +25,7 @@ from router.fakes.server import serving
 from router.processes.supervisor import Supervisor
 from router.processes.workers import ListenError, bind
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _config(folder: Path, listen: int, admin: int) -> Config:

@@ -12,7 +12,7 @@ from experiments.model import Exchange, Role
 from router.telemetry.metrics import DURATION_BOUNDS_S, FAMILIES, FIRST_BYTE_BOUNDS_S, Family, Metrics
 from router.telemetry.metrics_files import published
 
-PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
+PAGE = Path(__file__).parents[3] / "docs" / "observability.md"
 WHO = ("support", "control", "live")
 DURATION = "touchstone_request_duration_seconds"
 FIRST_BYTE = "touchstone_time_to_first_byte_seconds"
