@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.page import PAGE, Measured, write_page
 from benchmarks.processes import cpu_seconds, free_port, python, resident_mib, running, tree
 
 _CHAT = {
@@ -108,6 +109,8 @@ model_list:
     litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{a}/v1", api_key: none }}
   - model_name: support
     litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{b}/v1", api_key: none }}
+# As all others here: open to everyone on loopback.
+general_settings: {{ dangerously_permit_weak_or_unset_master_key: true }}
 """
 
 
@@ -306,6 +309,7 @@ def main() -> None:
         metavar="PERCENT",
         help="share of requests that the second Touchstone mirrors",
     )
+    parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
     options = parser.parse_args()
     out = Console()
     with ExitStack() as stack:
@@ -327,6 +331,9 @@ def main() -> None:
         print_cpu(out, "Stream of 100 chunks (SSE)", sse_cpu)
         print_latency(out, latency)
         out.print("Resident memory: " + ", ".join(f"{name} {mib:.0f} MiB" for name, mib in memory.items()))
+        if options.write:
+            write_page(Measured(json_cpu, sse_cpu, latency, memory), options.rounds)
+            out.print(f"Written to {PAGE.relative_to(PAGE.parents[1])}.")
 
 
 if __name__ == "__main__":

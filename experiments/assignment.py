@@ -45,6 +45,27 @@ def unit_of(salt: str, unit_id: bytes) -> Unit:
     return Unit(digest[8:].hex(), int.from_bytes(digest[:8]) % BUCKETS)
 
 
+def cohort(salt: str, unit_id: bytes, count: int) -> int:
+    """Say which of several experiments a unit belongs to, if they divide the units among them.
+
+    BLAKE2b's `person` keeps this apart from `unit_of`: even with the same salt, a unit's cohort says nothing of its
+    bucket.
+
+    Args:
+        salt: Of the division, the same for all of them; at most 64 bytes of it count.
+        unit_id: The raw id.
+        count: How many there are.
+
+    Returns:
+        An index from 0 to `count` - 1.
+
+    >>> [cohort("support", user, 3) for user in (b"user-1", b"user-2", b"user-3")]
+    [1, 2, 0]
+    """
+    digest = blake2b(unit_id, digest_size=8, key=salt.encode()[:64], person=b"cohort").digest()
+    return int.from_bytes(digest) % count
+
+
 def assign(bucket: int, split_basis_points: int) -> Assignment:
     """Assign a bucket: the first `split_basis_points` of the 10,000 buckets are the treatment's.
 

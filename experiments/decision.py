@@ -4,15 +4,19 @@ Three thresholds, never one. **Hold**: some loss is proven, so the ramp stops. *
 tolerance is proven, in any guardrail and any slice. **Promote**: for every guardrail a loss of the margin or more is
 ruled out, a goal is reached, every protected slice is safe, and the data are sound.
 
-Order of precedence: harm on pairs > unsound split > harm of events > time is up > promotion > next stage > hold. Harm
-on pairs comes before an unsound split because a pair is the same request with both variants: it does not rest on the
-split. Harm of unpaired events does, so an unsound split silences it.
+Order of precedence: harm on pairs > hard trips > unsound split > harm of events > time is up > promotion > next stage >
+hold. Harm on pairs comes before an unsound split because a pair is the same request with both variants: it does not
+rest on the split. Harm of unpaired events does, so an unsound split silences it. A hard trip waits for no statistics:
+half of the last minute's requests failed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from experiments.config.records import Experiment
 from experiments.evidence import (
@@ -23,10 +27,11 @@ from experiments.evidence import (
     Kind,
     MetricEvidence,
     Reason,
+    Recent,
     Verdict,
 )
 from experiments.lifecycle import is_last_stage
-from experiments.model import Phase
+from experiments.model import CONTROL, Phase
 
 _SECONDS_PER_DAY = 86_400
 
@@ -43,20 +48,46 @@ class Progress(NamedTuple):
 
 def decide(evidence: Evidence, experiment: Experiment, progress: Progress) -> Decision:
     """Return what should happen to an experiment; after a rollback nothing more, only what is known of the damage."""
+    if evidence.phase is Phase.PROMOTED:
+        return _after_promotion(evidence, experiment)
     if evidence.phase is not Phase.RUNNING:
         return Decision(action=Action.HOLD, reasons=_harm(evidence, experiment, events=True))
-    unsound = _split_alarms(evidence)
-    harm = _harm(evidence, experiment, events=not unsound)
-    if harm:
-        return Decision(action=Action.ROLLBACK, reasons=harm)
-    if unsound:
-        return Decision(action=Action.HOLD, reasons=unsound)
+    at_once = _at_once(evidence, experiment)
+    if at_once is not None:
+        return at_once
     if progress.epoch_seconds > experiment.policy.max_days * _SECONDS_PER_DAY:
         return Decision(action=Action.STOP_UNDECIDABLE, reasons=_out_of_time(evidence, experiment, progress))
     losses = _any_loss(evidence, experiment)
     if is_last_stage(experiment, progress.stage):
         return _promotion(evidence, experiment, progress, losses)
     return _advance(evidence, experiment, progress, losses)
+
+
+def _after_promotion(evidence: Evidence, experiment: Experiment) -> Decision:
+    """Watch what was promoted: harm that begins now, or a treatment that breaks, takes the promotion back."""
+    late = [
+        Reason(code=Code.LATE_HARM, metric=late.metric, value=late.peak, threshold=late.threshold, units=late.units)
+        for late in evidence.late
+        if late.peak >= late.threshold
+    ]
+    reasons = late or tripped(evidence.recent, experiment)
+    return Decision(action=Action.ROLLBACK if reasons else Action.HOLD, reasons=reasons)
+
+
+def _at_once(evidence: Evidence, experiment: Experiment) -> Decision | None:
+    """Return what waits for no time and no number of units: harm, hard trips, an unsound split."""
+    unsound = _split_alarms(evidence)
+    harm = _harm(evidence, experiment, events=not unsound)
+    held = _held_slices(harm, experiment)
+    if harm and not held:
+        return Decision(action=Action.ROLLBACK, reasons=harm)
+    trips = tripped(evidence.recent, experiment)
+    if trips:
+        action = Action.PAUSE if experiment.trips.action == "pause" else Action.ROLLBACK
+        return Decision(action=action, reasons=trips)
+    if held or unsound:
+        return Decision(action=Action.HOLD, reasons=held or unsound)
+    return None
 
 
 def _threshold(alpha: float) -> float:
@@ -86,6 +117,44 @@ def _harm(evidence: Evidence, experiment: Experiment, *, events: bool) -> list[R
     return []
 
 
+def _held_slices(harm: list[Reason], experiment: Experiment) -> list[Reason]:
+    """Return the harm as a reason to hold, if the policy says so and none of it is beyond single slices."""
+    if experiment.policy.on_slice_harm == "rollback" or any(not r.slice or r.code is not Code.HARM for r in harm):
+        return []
+    return [msgspec.structs.replace(reason, code=Code.SLICE_HARM) for reason in harm]
+
+
+def tripped(recent: Sequence[Recent], experiment: Experiment) -> list[Reason]:
+    """Return the hard trips: the treatment is plainly broken right now, and control is not."""
+    trips = experiment.trips
+    if trips.action == "off" or len(recent) != 2:
+        return []
+    control, treatment = recent
+    if treatment.requests < trips.min_requests:
+        return []
+    reasons = []
+    for code, bad, bad_of_control, limit in (
+        (Code.FAILING, treatment.failed, control.failed, trips.failed_percent),
+        (Code.EMPTY_ANSWERS, treatment.empty, control.empty, trips.empty_percent),
+    ):
+        share, of_control = bad / treatment.requests, bad_of_control / max(1, control.requests)
+        # Where control fails as well, the treatment is not what is broken.
+        if 100 * share >= limit and 2 * of_control < share:
+            reasons.append(Reason(code=code, value=share, threshold=limit / 100, units=treatment.requests))
+    return reasons
+
+
+def _control_failing(evidence: Evidence, experiment: Experiment) -> list[Reason]:
+    """While control is down there is nothing to compare with, so nothing may rise."""
+    trips = experiment.trips
+    for recent in evidence.recent:
+        enough = recent.requests >= trips.min_requests
+        if recent.variant == CONTROL and enough and 100 * recent.failed >= trips.failed_percent * recent.requests:
+            share = recent.failed / recent.requests
+            return [Reason(code=Code.CONTROL_FAILING, value=share, threshold=trips.failed_percent / 100)]
+    return []
+
+
 def _any_loss(evidence: Evidence, experiment: Experiment) -> list[Reason]:
     threshold = _threshold(experiment.policy.alpha_rollback)
     return [
@@ -101,6 +170,7 @@ def _promotion(evidence: Evidence, experiment: Experiment, progress: Progress, l
     proven = [*_noninferior(evidence, experiment), *_goals(evidence, experiment)]
     missing = [
         *_shed(evidence),
+        *_control_failing(evidence, experiment),
         *_not_yet_noninferior(evidence, experiment),
         *_no_goal(evidence, experiment),
         *_unsafe_slices(evidence, experiment),
@@ -117,6 +187,7 @@ def _advance(evidence: Evidence, experiment: Experiment, progress: Progress, los
     policy = experiment.policy
     missing = [
         *_shed(evidence),
+        *_control_failing(evidence, experiment),
         *losses,
         *_too_small(evidence.stage_units, policy.stage_min_units),
         *_too_early(progress.stage_seconds, policy.stage_min_minutes * 60),
@@ -190,13 +261,14 @@ def _no_goal(evidence: Evidence, experiment: Experiment) -> list[Reason]:
 
 def _unsafe_slices(evidence: Evidence, experiment: Experiment) -> list[Reason]:
     """Protected slices must be shown safe in every quality metric; `errors` is watched for harm in slices only."""
-    protected = experiment.policy.protected_slices
+    protected, waived = experiment.policy.protected_slices, experiment.policy.waived_slices
     quality = {guardrail.name for guardrail in experiment.guardrails if guardrail.scorer is not None}
     threshold = _threshold(experiment.policy.alpha_promote)
     return [
         _reason(Code.SLICE_NOT_SAFE, row, row.peak_log_e_noninferior, threshold)
         for row in evidence.metrics
         if row.metric in quality and row.slice and row.slice.partition("=")[0] in protected
+        if row.slice not in waived
         if not _is_safe(row, threshold)
     ]
 

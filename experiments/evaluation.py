@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.confidence import confidence_sequence, intersect
+from analysis.e_detector import EDetector, alarm_threshold, difference_increments
 from analysis.eprocess import DifferenceCounts, log_e_harm, log_e_noninferior
 from analysis.event_coin import EventCoin, log_e_event
 from analysis.paired import tango_interval
@@ -26,6 +27,7 @@ from experiments.evidence import (
     Evidence,
     Interval,
     Kind,
+    Late,
     MetricEvidence,
     SplitEvidence,
     Verdict,
@@ -59,6 +61,7 @@ class Evaluator:
         self._running: dict[Key, Estimate | None] = {}
         self._least_p: dict[str, float] = {}
         self._weights = rollback_weights(experiment)
+        self._detectors: dict[str, EDetector] = {}
 
     def look(
         self,
@@ -101,9 +104,24 @@ class Evaluator:
                 Completeness(variant=variant, complete=complete, due=due)
                 for variant, (complete, due) in sorted(ledger.shadows.items())
             ],
+            recent=ledger.recent.counts(now),
+            late=tuple(self._late()) if phase is Phase.PROMOTED else (),
             log_e_family=family,
             peak_log_e_family=self._peak(("family",), family),
         )
+
+    def _late(self) -> Iterator[Late]:
+        """Feed the units that have just been closed to the detectors, one a guardrail; they share the alarm rate."""
+        watched = [guardrail for guardrail in self.experiment.guardrails if guardrail.margin is not None]
+        for guardrail in watched:
+            _, tolerance = margins(guardrail, ALL)
+            new = [value for metric, value in self.ledger.closing if metric == guardrail.name]
+            detector = self._detectors.get(guardrail.name, EDetector())
+            if new:
+                detector = detector.after(difference_increments(new, -tolerance, "harm"))
+            self._detectors[guardrail.name] = detector
+            threshold = alarm_threshold(self.experiment.policy.late_alarm_units * len(watched))
+            yield Late(metric=guardrail.name, units=detector.n, peak=detector.peak, threshold=threshold)
 
     # --- guardrails ---------------------------------------------------------------------------------------------------
 

@@ -130,6 +130,29 @@ class Elapsed(msgspec.Struct, frozen=True, kw_only=True):
     """Its present stage."""
 
 
+class Recent(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of one variant within the window of the hard trips, mirrored ones too."""
+
+    variant: str
+    requests: int = 0
+    failed: int = 0
+    """Of them, those that failed or were never sent."""
+    empty: int = 0
+    """Of them, those whose answer has nothing in it."""
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """The watch over one guardrail after a promotion: an e-detector, which forgets how good it once was."""
+
+    metric: str
+    units: int
+    """Analysed since the promotion."""
+    peak: float
+    """log(1 + M), highest so far."""
+    threshold: float
+    """Reached once in so many units as the policy says while nothing is wrong, on average."""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one look saw."""
 
@@ -154,6 +177,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     log_e_family: float
     """Weighted sum of the harm e-values of all guardrails and slices, as a logarithm: a valid global alarm."""
     peak_log_e_family: float
+    recent: tuple[Recent, ...] = ()
+    """Control's and the treatment's last requests; empty in looks of earlier versions."""
+    late: tuple[Late, ...] = ()
+    """After a promotion only."""
     shed: Shed = Shed()
     """Comes from the proxies, not from the rows: a replay takes it from the stored look."""
     elapsed: Elapsed | None = None
@@ -178,6 +205,8 @@ class Action(StrEnum):
     """The treatment serves everyone."""
     ROLLBACK = "rollback"
     """Control serves everyone."""
+    PAUSE = "pause"
+    """Control serves everyone until somebody resumes."""
     STOP_UNDECIDABLE = "stop_undecidable"
     """The time is up without an answer: control serves everyone."""
 
@@ -191,6 +220,11 @@ class Code(StrEnum):
     SPLIT_MISMATCH = "split_mismatch"
     INCOMPLETE = "incomplete"
     RECORDING_SHED = "recording_shed"
+    FAILING = "failing"
+    EMPTY_ANSWERS = "empty_answers"
+    CONTROL_FAILING = "control_failing"
+    SLICE_HARM = "slice_harm"
+    LATE_HARM = "late_harm"
     NONINFERIOR = "noninferior"
     NOT_YET_NONINFERIOR = "not_yet_noninferior"
     GOAL_REACHED = "goal_reached"

@@ -147,9 +147,19 @@ def _recording_shed(reason: Reason) -> str:
     return f"the journal's disk or folder is full, so not everything was recorded{since}: the split will not rise"
 
 
+def _failing(who: str) -> Callable[[Reason], str]:
+    def said(reason: Reason) -> str:
+        return f"{100 * (reason.value or 0):.0f} % of {who}'s last {reason.units} requests failed"
+
+    return said
+
+
 _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.HARM: _harm,
-    Code.FAMILY_HARM: lambda r: f"all guardrails together show harm, most of it in {r.metric}, {where(r.slice)}",
+    Code.FAMILY_HARM: lambda r: (
+        f"all guardrails together show harm, most of it in {called(r.metric)}, {where(r.slice)}: "
+        f"{points(r.estimate)}{_range(r)}"
+    ),
     Code.ANY_LOSS: lambda r: (
         f"some loss of {r.metric} in {where(r.slice)} is proven ({points(r.estimate)}), "
         "though not yet that it is more than tolerated: the split will not rise"
@@ -163,6 +173,17 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"{round(100 * (r.threshold or 0), 2):g} % are needed"
     ),
     Code.RECORDING_SHED: _recording_shed,
+    Code.FAILING: _failing("the treatment"),
+    Code.EMPTY_ANSWERS: lambda r: (
+        f"{100 * (r.value or 0):.0f} % of the treatment's last {r.units} answers have nothing in them"
+    ),
+    Code.CONTROL_FAILING: lambda r: (
+        f"control itself fails in {100 * (r.value or 0):.0f} % of its requests: there is nothing to compare with"
+    ),
+    Code.LATE_HARM: lambda r: (
+        f"{called(r.metric)} has become worse than tolerated since the promotion ({r.units} users compared since)"
+    ),
+    Code.SLICE_HARM: lambda r: f"{_harm(r)}; the policy holds instead of rolling back for a slice",
     Code.NONINFERIOR: _noninferior,
     Code.NOT_YET_NONINFERIOR: _not_yet,
     Code.GOAL_REACHED: lambda r: f"{r.metric} is lower as promised: {percent(r.estimate)}",
@@ -191,6 +212,7 @@ def action_word(action: Action) -> str:
         Action.ADVANCE: "advanced to the next stage",
         Action.PROMOTE: "promoted",
         Action.ROLLBACK: "rolled back",
+        Action.PAUSE: "paused",
         Action.STOP_UNDECIDABLE: "stopped as undecidable",
     }[action]
 

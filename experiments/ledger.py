@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from experiments.config.records import Experiment, Guardrail, Monitor
 from experiments.model import MISSING_SHADOW, TREATMENT, Role
+from experiments.recent import RecentRequests
 from experiments.scoring import COST, ERRORS, LATENCY, TTFT, failed
 from experiments.store import Outcome, StoredExchange, StoredFeedback
 
@@ -116,6 +117,9 @@ class Ledger:
         self.live = 0
         self.served_by_treatment = 0
         self.units_by_stage: Counter[int] = Counter()
+        self.closing: list[tuple[str, float]] = []
+        """(metric, mean difference) of the units that were closed last, in order, over all traffic."""
+        self.recent = RecentRequests(experiment.trips.window_s)
 
     # --- folding ------------------------------------------------------------------------------------------------------
 
@@ -126,6 +130,9 @@ class Ledger:
                 self._add_live(stored)
             elif stored.exchange.role is Role.SHADOW:
                 self._add_shadow(stored)
+            else:
+                continue
+            self.recent.add(stored)
 
     def _add_live(self, stored: StoredExchange) -> None:
         exchange = stored.exchange
@@ -200,6 +207,7 @@ class Ledger:
             for name, unit in self._open.items()
             if len(unit.pairs) >= policy.unit_cap or now - unit.last_at >= policy.settle_seconds
         ]
+        self.closing.clear()
         for name in ripe:
             self._close(name, self._open.pop(name))
         return len(ripe)
@@ -214,6 +222,8 @@ class Ledger:
                 self.moments.setdefault(key, Moments()).add(mean)
             else:
                 self.differences.setdefault(key, Counter())[mean] += 1
+                if key.slice == ALL:
+                    self.closing.append((key.metric, mean))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,19 @@ def basis_points(percent: float) -> int:
     return round(percent * 100)
 
 
+def wait(experiment: Experiment, epoch: int) -> Route:
+    """Return the route of an experiment that waits at its gate: control serves everyone."""
+    return Route(
+        experiment=experiment.name,
+        epoch=epoch,
+        stage=0,
+        phase=Phase.GATED,
+        split_basis_points=0,
+        mirror_basis_points=0,
+        salt=experiment.salt,
+    )
+
+
 def start(experiment: Experiment, epoch: int) -> Route:
     """Return the route of an experiment that begins: its first stage."""
     return Route(
@@ -43,15 +56,23 @@ def step(experiment: Experiment, route: Route, decision: Decision) -> Route | No
             stage = route.stage + 1
             return _replace(route, stage=stage, split=basis_points(experiment.ramp[stage]))
         case Action.PROMOTE if experiment.policy.on_success == "promote":
-            return _replace(route, phase=Phase.PROMOTED, split=_FULL, mirror=0)
+            return promoted(experiment, route)
         case Action.ROLLBACK:
             phase = Phase.ROLLED_BACK if experiment.policy.on_harm == "rollback" else Phase.PAUSED
             mirror = None if experiment.policy.mirror_after_rollback else 0
             return _replace(route, phase=phase, split=0, mirror=mirror)
+        case Action.PAUSE:
+            return _replace(route, phase=Phase.PAUSED, split=0, mirror=0)
         case Action.STOP_UNDECIDABLE:
             return _replace(route, phase=Phase.STOPPED, split=0, mirror=0)
         case _:
             return None
+
+
+def promoted(experiment: Experiment, route: Route) -> Route:
+    """Serve everyone but the holdback, which goes on being compared."""
+    held_back = basis_points(experiment.policy.holdback_percent)
+    return _replace(route, phase=Phase.PROMOTED, split=_FULL - held_back, mirror=None if held_back else 0)
 
 
 def _replace(

@@ -22,8 +22,20 @@ def read_texts(exchange: Exchange) -> LoadedExchange:
         tokens_estimated=answered.tokens_estimated,
         model=answered.model or (asked.model if asked else None) or "",
         tool_calls=answered.tool_calls,
+        empty=_is_empty(exchange, answered),
         inter_token_ms=_inter_token_ms(exchange, answered),
     )
+
+
+_NOTHING = frozenset({"", "nan", "null", "none", "undefined"})
+"""What servers with broken weights answer, apart from nothing at all."""
+
+
+def _is_empty(exchange: Exchange, answered: Answered) -> bool:
+    """Whether a good answer has nothing in it; an answer that cannot be read is not known to be empty."""
+    if answered.text is None or answered.tool_calls or exchange.error or not 200 <= exchange.status < 300:
+        return False
+    return answered.text.strip().lower() in _NOTHING
 
 
 def _inter_token_ms(exchange: Exchange, answered: Answered) -> float | None:

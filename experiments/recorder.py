@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 from sqlalchemy.exc import DataError
 
-from experiments.config.records import Config
+from experiments.config.records import Config, Experiment
 from experiments.journal_format import SUFFIX, Damaged, End, Entry, read_segment, writer_is_alive, writer_of
+from experiments.languages import CANNOT_TELL, slices_of
 from experiments.model import Exchange, Feedback
 from experiments.reading import read_texts
 from experiments.store import LoadedExchange, Store
@@ -32,7 +34,7 @@ class Recorder:
     """Loads the journal of all proxies of this machine.
 
     Args:
-        config: Says where the journal is.
+        config: Says where the journal is, and which slices are to be found in the prompts.
         store: Where it goes.
     """
 
@@ -40,6 +42,7 @@ class Recorder:
         self._folder = Path(config.router.journal)
         self._store = store
         self._unreadable: set[str] = set()
+        self._prompt_slices = {name: _prompt_slices(experiment) for name, experiment in config.experiments.items()}
 
     def record(self) -> int:
         """Load everything that is whole now; returns how many records were read.
@@ -93,9 +96,15 @@ class Recorder:
         damaged = [entry for entry in batch if isinstance(entry, Damaged)]
         if damaged:
             _log.error("journal_damaged", segment=name, records=len(damaged), bytes=sum(d.length for d in damaged))
-        exchanges = [_read(record) for record in records if isinstance(record, Exchange)]
+        exchanges = [self._read(record) for record in records if isinstance(record, Exchange)]
         feedback = list(self._feedback(record for record in records if isinstance(record, Feedback)))
         self._store.load(name, batch[-1].offset_after, exchanges, feedback, damaged=len(damaged))
+
+    def _read(self, record: Exchange) -> LoadedExchange:
+        loaded = _read(record)
+        wanted = self._prompt_slices.get(record.experiment, ())
+        # Here and not later: the prompt is erased one day, and a replay needs the same slices for ever.
+        return _with_slices(loaded, wanted) if wanted else loaded
 
     def _feedback(self, records: Iterator[Feedback]) -> Iterator[dict[str, Any]]:
         for record in records:
@@ -138,6 +147,21 @@ def _read(record: Exchange) -> LoadedExchange:
     except Exception as error:  # noqa: BLE001  # whatever a body is, the records behind it must be loaded
         _log.error("texts_unreadable", exchange=record.id, protocol=record.protocol, reason=type(error).__name__)
         return LoadedExchange(exchange=record)
+
+
+def _prompt_slices(experiment: Experiment) -> tuple[str, ...]:
+    return tuple(slice_.attribute for slice_ in experiment.slices if slice_.source.kind == "prompt")
+
+
+def _with_slices(loaded: LoadedExchange, wanted: tuple[str, ...]) -> LoadedExchange:
+    """Add what is found in the prompt; of a prompt that is not there or cannot be read, it cannot be told."""
+    exchange = loaded.exchange
+    try:
+        found = slices_of(loaded.prompt or "", wanted)
+    except Exception as error:  # noqa: BLE001  # whatever a prompt is, the exchange must be loaded
+        _log.error("slices_unreadable", exchange=exchange.id, reason=type(error).__name__)
+        found = dict.fromkeys(wanted, CANNOT_TELL)
+    return replace(loaded, exchange=replace(exchange, slices=exchange.slices | found))
 
 
 def number(value: float | bool | str) -> float | None:  # noqa: FBT001

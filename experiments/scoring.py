@@ -9,7 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from experiments.config.records import Backend, Config, Experiment, Guardrail, Monitor, Price
-from experiments.golden import Expected, GoldenSet, load_golden
+from experiments.golden.sets import Expected, GoldenSet, load_golden
 from experiments.model import BACKEND_FAULTS, MISSING_SHADOW, TREATMENT, ErrorKind
 from experiments.scorers import Answer, PairScore, Scorer, scorer_for
 from experiments.store import Outcome, Store, StoredExchange
@@ -17,6 +17,9 @@ from experiments.store import Outcome, Store, StoredExchange
 _log = structlog.get_logger(__name__)
 
 ERRORS, LATENCY, TTFT, COST = "errors", "latency", "ttft", "cost"
+STEPS = 256
+"""Scores are kept in steps of 1/256. A power of two: sums of them are exact, so equal means of units are equal numbers,
+and the evidence stays a histogram of bounded size however finely a scorer judges."""
 _BATCH = 1_000
 
 
@@ -74,8 +77,10 @@ def _scored(
     """Let a scorer judge; one that raises, or says what is no score, costs its metric of this pair and nothing else."""
     try:
         score = scorer.score(control, treatment, expected)
-        if score is None or all(0.0 <= value <= 1.0 for value in score):
-            return score
+        if score is None:
+            return None
+        if all(0.0 <= value <= 1.0 for value in score):
+            return PairScore(*(round(value * STEPS) / STEPS for value in score))
         reason = "not a number from 0 to 1"
     except Exception as error:  # noqa: BLE001  # third-party scorers may raise anything; the loop must go on
         reason = type(error).__name__
@@ -105,9 +110,16 @@ def failed(exchange: StoredExchange) -> bool:
 def answer_of(exchange: StoredExchange) -> Answer:
     """Return the answer of the assigned variant; a fallback's answer is control's and does not count as its own."""
     if failed(exchange):
-        return Answer(None, ok=False)
+        return Answer(None, ok=False, prompt=exchange.prompt)
     # A 4xx is the caller's mistake, not the model's failure: there is no answer to judge, and no fault either.
-    return Answer(exchange.answer, ok=True)
+    return Answer(
+        exchange.answer,
+        ok=True,
+        finish_reason=exchange.finish_reason,
+        tool_calls=exchange.tool_calls,
+        empty=exchange.empty,
+        prompt=exchange.prompt,
+    )
 
 
 def cost_usd(exchange: StoredExchange, price: Price | None) -> float | None:
@@ -154,7 +166,7 @@ def scorers_of(config: Config) -> dict[str, ExperimentScorer]:
     """Return experiment -> its scorer, golden sets loaded.
 
     Raises:
-        experiments.golden.GoldenError: A golden set cannot be read.
+        experiments.golden.sets.GoldenError: A golden set cannot be read.
     """
 
     def scorer(experiment: Experiment) -> ExperimentScorer:

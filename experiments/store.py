@@ -7,7 +7,7 @@ So a process may be killed at any commit boundary and the next one goes on from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import msgspec
 from sqlalchemy import (
     Connection,
     Engine,
-    RowMapping,
     ScalarSelect,
     Table,
     case,
@@ -29,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments import migrations
-from experiments.model import Drain, Exchange, Role, Route
+from experiments.model import Drain, Role, Route
+from experiments.rows import exchange_values, look_of, route_state, storable, stored_exchange, unprefixed
 from experiments.stored import (
     Epoch,
     LoadedExchange,
@@ -55,7 +55,6 @@ from experiments.tables import (
 
 _BUSY_TIMEOUT_MS = 5_000
 _KEYS_A_QUERY = 500
-_LARGEST_INTEGER = 2**31 - 1
 _GONE_SEGMENTS = "deleted"
 """Stands for all segments whose file is deleted: the damage that was met in them is not forgotten."""
 
@@ -73,38 +72,10 @@ __all__ = [
     "Watermarks",
     "open_store",
 ]
-Row = Mapping[str, Any] | RowMapping
-_EXCHANGE_FIELDS = tuple(f for f in Exchange.__struct_fields__ if f not in {"request_text", "response_text"})
 
 
-def _exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
-    exchange = loaded.exchange
-    values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
-    values["role"] = exchange.role.value
-    for name in ("bytes_in", "bytes_out"):
-        # PostgreSQL's integer ends at 2 GiB; a figure that is too low is better than an exchange that is refused.
-        values[name] = min(values[name], _LARGEST_INTEGER)
-    values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
-    return _storable(values | {"scored": False})
-
-
-def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without NUL in its texts: PostgreSQL refuses it, and one such request would stop all recording."""
-    return {name: _without_nul(value) for name, value in values.items()}
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd") if "\0" in value else value
-    if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return value
-
-
-def _stored_exchange(row: Row) -> StoredExchange:
-    exchange = Exchange(**{name: row[name] for name in _EXCHANGE_FIELDS if name != "role"}, role=Role(row["role"]))
-    texts = {name: row[name] for name in LoadedExchange.__struct_fields__ if name != "exchange"}
-    return StoredExchange(exchange=exchange, seq=row["seq"], **texts)
+class StaleRouteError(Exception):
+    """A route was changed by somebody else while something was decided on it."""
 
 
 class Store:
@@ -161,7 +132,7 @@ class Store:
             How many exchanges were new.
         """
         with self.engine.begin() as connection:
-            new = self._insert_ignoring(connection, EXCHANGE, [_exchange_values(e) for e in exchanges])
+            new = self._insert_ignoring(connection, EXCHANGE, [exchange_values(e) for e in exchanges])
             self._append_feedback(connection, feedback)
             self._advance_segment(connection, segment, offset, len(exchanges) + len(feedback), damaged)
         return new
@@ -170,7 +141,7 @@ class Store:
         """Add what is new. A changed mind is a row of its own: looks that saw the earlier one must replay."""
         latest = self._latest_feedback(connection, sorted({item["exchange"] for item in feedback}))
         new = []
-        for values in map(_storable, feedback):
+        for values in map(storable, feedback):
             key = (values["exchange"], values["metric"], values["source"])
             if latest.get(key) != values["value"]:
                 latest[key] = values["value"]
@@ -235,7 +206,7 @@ class Store:
         )
         with self.engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
-        return [(_stored_exchange(_unprefixed(row, "live_")), _stored_exchange(row)) for row in rows]
+        return [(stored_exchange(unprefixed(row, "live_")), stored_exchange(row)) for row in rows]
 
     def save_outcomes(self, outcomes: Sequence[Outcome], scored: Iterable[int]) -> None:
         """Store outcomes and mark the shadow exchanges (by `seq`) that they came from as scored."""
@@ -269,7 +240,7 @@ class Store:
             .order_by(columns.seq)
         )
         with self.engine.connect() as connection:
-            return [_stored_exchange(row) for row in connection.execute(query).mappings()]
+            return [stored_exchange(row) for row in connection.execute(query).mappings()]
 
     def outcomes(self, experiment: str, epoch: int, after: int, upto: int) -> list[Outcome]:
         """Return the experiment's outcomes with `after < seq <= upto`, in order."""
@@ -308,6 +279,13 @@ class Store:
             row = connection.execute(query.order_by(EPOCH.c.number.desc()).limit(1)).mappings().first()
         return Epoch(**{k: v for k, v in row.items() if k != "id"}) if row else None
 
+    def epochs(self, experiment: str) -> list[Epoch]:
+        """Return all epochs of an experiment, in order."""
+        query = select(EPOCH).where(EPOCH.c.experiment == experiment).order_by(EPOCH.c.number)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Epoch(**{k: v for k, v in row.items() if k != "id"}) for row in rows]
+
     def begin_epoch(self, epoch: Epoch, state: RouteState, transition: Transition) -> None:
         """Start an epoch: its row, its route and the transition, in one transaction."""
         with self.engine.begin() as connection:
@@ -323,10 +301,50 @@ class Store:
         """Return experiment -> route with its times."""
         with self.engine.connect() as connection:
             rows = connection.execute(select(ROUTE)).mappings().all()
-        return {row["experiment"]: _route_state(row) for row in rows}
+        return {row["experiment"]: route_state(row) for row in rows}
 
-    def save_look(self, look: Look, transition: Transition | None = None, state: RouteState | None = None) -> None:
-        """Store a look, and what it caused, in one transaction."""
+    def move(self, before: Route, transition: Transition, state: RouteState) -> bool:
+        """Store a transition and the route that it makes, in one transaction, if the route is still the one before.
+
+        Returns:
+            Whether it was; nothing is stored otherwise.
+        """
+        with self.engine.begin() as connection:
+            if not self._is_still(connection, before):
+                return False
+            connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
+            self._put_route(connection, state)
+        return True
+
+    def _is_still(self, connection: Connection, route: Route) -> bool:
+        """Whether a route is as it was read; until the transaction ends, nobody else changes it."""
+        query = select(ROUTE).where(ROUTE.c.experiment == route.experiment)
+        if self.engine.dialect.name == "sqlite":
+            # The first write takes the lock; a read before it could be of an older state.
+            unchanged = {"stage": ROUTE.c.stage}
+            connection.execute(update(ROUTE).where(ROUTE.c.experiment == route.experiment).values(unchanged))
+        row = connection.execute(query.with_for_update()).mappings().first()
+        return row is not None and route_state(row).route == route
+
+    def save_look(
+        self,
+        look: Look,
+        transition: Transition | None = None,
+        state: RouteState | None = None,
+        *,
+        before: Route | None = None,
+    ) -> None:
+        """Store a look, and what it caused, in one transaction.
+
+        Args:
+            look: What was seen and decided.
+            transition: What follows from it.
+            state: The route that the transition makes.
+            before: The route that was decided on.
+
+        Raises:
+            StaleRouteError: Somebody has changed the route meanwhile; nothing is stored.
+        """
         row = msgspec.structs.asdict(look)
         row |= {
             "action": look.decision.action.value,
@@ -334,6 +352,8 @@ class Store:
             "decision": msgspec.to_builtins(look.decision),
         }
         with self.engine.begin() as connection:
+            if before is not None and not self._is_still(connection, before):
+                raise StaleRouteError(f"the route of {look.experiment} was changed during its look")
             connection.execute(insert(LOOK), [row])
             if transition is not None:
                 connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
@@ -345,14 +365,14 @@ class Store:
         query = select(LOOK).where(LOOK.c.experiment == experiment, LOOK.c.epoch == epoch)
         with self.engine.connect() as connection:
             rows = connection.execute(query.order_by(LOOK.c.number)).mappings().all()
-        return [_look(row) for row in rows]
+        return [look_of(row) for row in rows]
 
     def latest_look(self, experiment: str, epoch: int) -> Look | None:
         """Return the newest look of an epoch."""
         query = select(LOOK).where(LOOK.c.experiment == experiment, LOOK.c.epoch == epoch)
         with self.engine.connect() as connection:
             row = connection.execute(query.order_by(LOOK.c.number.desc()).limit(1)).mappings().first()
-        return _look(row) if row else None
+        return look_of(row) if row else None
 
     def transitions(self, experiment: str) -> list[Transition]:
         """Return what happened to an experiment, in order."""
@@ -439,20 +459,6 @@ class Store:
         }
         replaced = tuple(name for name in values if name != "experiment")
         self._upsert(connection, ROUTE, [values], ("experiment",), replaced)
-
-
-def _unprefixed(row: Row, prefix: str) -> dict[str, Any]:
-    """Return one side of a joined row, under its plain column names."""
-    return {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
-
-
-def _route_state(row: Row) -> RouteState:
-    route = msgspec.convert({name: row[name] for name in Route.__struct_fields__}, Route)
-    return RouteState(route=route, epoch_started_at=row["epoch_started_at"], stage_started_at=row["stage_started_at"])
-
-
-def _look(row: Row) -> Look:
-    return msgspec.convert({name: row[name] for name in Look.__struct_fields__}, Look)
 
 
 def open_store(url: str) -> Store:

@@ -26,6 +26,8 @@ class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
     """How many tools the answer calls; None if the protocol has none."""
     inter_token_ms: float | None = None
     """Mean time between two tokens of a streamed answer."""
+    empty: bool = False
+    """Whether a 2xx answer has nothing in it: no text and no call of a tool. Noted at once: texts are erased later."""
     erased_at: float | None = None
     """When prompt and answer were erased or hashed, in seconds since the epoch; None while they are there."""
 
@@ -77,6 +79,10 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str
     config: dict[str, Any]
     started_at: float
+    candidate: str = ""
+    """What identifies the build that is judged."""
+    attempt: int = 1
+    """Which attempt of that build: later ones have less alpha."""
 
 
 class RouteState(msgspec.Struct, frozen=True, kw_only=True):

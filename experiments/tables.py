@@ -31,6 +31,8 @@ class EpochRow(SQLModel, table=True):
     config_hash: str
     config: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     started_at: float
+    candidate: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    attempt: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
 
 class RouteRow(SQLModel, table=True):
@@ -103,6 +105,7 @@ class ExchangeRow(SQLModel, table=True):
     model: str = Field(default="", sa_column_kwargs={"server_default": ""})
     tool_calls: int | None
     inter_token_ms: float | None
+    empty: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     erased_at: float | None
     scored: bool = False
 
@@ -210,8 +213,82 @@ class DrainRow(SQLModel, table=True):
     reason: str
 
 
+class GoldenRunRow(SQLModel, table=True):
+    """What a golden run brought."""
+
+    __tablename__ = "golden_run"
+    __table_args__ = (UniqueConstraint("experiment", "epoch", "number"),)
+
+    seq: int | None = _seq()
+    experiment: str
+    epoch: int
+    number: int
+    at: float
+    actor: str
+    result: str
+    summary: str
+    verdict: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    items: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class GateRow(SQLModel, table=True):
+    """What an experiment waits for, before its first user."""
+
+    __tablename__ = "gate"
+
+    experiment: str = Field(primary_key=True)
+    epoch: int
+    at: float
+    waits_for: list[str] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class NotificationRow(SQLModel, table=True):
+    """One notification on its way to one channel; kept for a while afterwards, so that it is not sent again."""
+
+    __tablename__ = "notification"
+
+    id: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    severity_rank: int
+    made_at: float
+    next_at: float
+    attempts: int
+    delivered_at: float | None
+    given_up_at: float | None
+    trouble: str
+    content: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class EventRow(SQLModel, table=True):
+    """Something that people are told."""
+
+    __tablename__ = "event"
+
+    key: str = Field(primary_key=True)
+    severity: str = Field(primary_key=True)
+    at: float = Field(primary_key=True)
+    experiment: str
+    title: str
+    text: str
+
+
+class AcknowledgementRow(SQLModel, table=True):
+    """Somebody has taken a story on."""
+
+    __tablename__ = "acknowledgement"
+
+    key: str = Field(primary_key=True)
+    at: float = Field(primary_key=True)
+    actor: str
+    reason: str
+
+
 # The tables themselves, for queries: fully typed, where the row classes' attributes are not.
 EPOCH, ROUTE, EXCHANGE, OUTCOME, FEEDBACK, LOOK, TRANSITION, SEGMENT, DRAIN = (
     SQLModel.metadata.tables[name]
     for name in ("epoch", "route", "exchange", "outcome", "feedback", "look", "transition", "segment", "drain")
+)
+GOLDEN_RUN, GATE = (SQLModel.metadata.tables[name] for name in ("golden_run", "gate"))
+NOTIFICATION, EVENT, ACKNOWLEDGEMENT = (
+    SQLModel.metadata.tables[name] for name in ("notification", "event", "acknowledgement")
 )

@@ -32,7 +32,7 @@ from router.feedback import FeedbackEndpoint, Lookup
 from router.journal import Journal
 from router.processes.secrets import resolve
 from router.proxy import Proxy
-from router.routes import RouteWatcher
+from router.routes import BoundRoute, RouteWatcher
 from router.shadow import ShadowPool
 from router.telemetry.metrics import Metrics
 from router.telemetry.tracing import Span, Tracer
@@ -91,7 +91,7 @@ class DataPlane:
         self.metrics = Metrics(Path(config.router.journal))
         self.watcher = RouteWatcher(config, load_routes, also=self._apply_drains)
         self.shadows = ShadowPool(self._record, config.router.mirror_concurrency)
-        self._api = self._build_api(FeedbackEndpoint(config, self.journal, lookup_exchange))
+        self._api = self._build_api(FeedbackEndpoint(config, self.journal, lookup_exchange, self._member))
         self._proxy: ASGIApp | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -132,6 +132,9 @@ class DataPlane:
         self.metrics.observe(exchange)
         if span is not None and self._tracer is not None:
             self._tracer.end(span, exchange)
+
+    def _member(self, experiment: str, unit_id: str) -> BoundRoute | None:
+        return self.watcher.table.member(experiment, unit_id)
 
     def _apply_drains(self) -> None:
         drains = self._load_drains()

@@ -11,10 +11,13 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from router.views import View
 
 app = typer.Typer(
     help="Touchstone: is the cheaper model as good as the one your users trust?",
@@ -29,6 +32,8 @@ _JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _SnapshotOption = Annotated[Path | None, typer.Option("--snapshot", hidden=True, help="A checked copy of the file.")]
 _ParentOption = Annotated[bool, typer.Option("--exit-with-parent", hidden=True)]
 _CONFIG = Path("config.toml")
+_golden = typer.Typer(no_args_is_help=True, help="Golden sets.")
+app.add_typer(_golden, name="golden")
 
 
 def _fail(message: str) -> NoReturn:
@@ -49,6 +54,20 @@ def check(config: _ConfigOption = _CONFIG) -> None:
         _fail(str(error))
     for line in describe(loaded):
         _out.print(line, soft_wrap=True)
+
+
+@app.command()
+def plan(
+    traffic: Annotated[Path, typer.Option("--traffic", "-t", help="What is expected: a TOML file.", dir_okay=False)],
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="One of them; all unless given.")] = None,
+    config: _ConfigOption = _CONFIG,
+    *,
+    json: _JsonOption = False,
+) -> None:
+    """Say before the start how long an experiment will take, what it can see, what it costs, and what will not work."""
+    from router.commands import load_or_fail, plan_or_fail  # noqa: PLC0415
+
+    _show(plan_or_fail(load_or_fail(config, _fail), traffic, experiment, _fail), json=json)
 
 
 @app.command()
@@ -114,6 +133,82 @@ def replay(experiment: str, config: _ConfigOption = _CONFIG, *, json: _JsonOptio
         raise typer.Exit(1)
 
 
+@_golden.command("run")
+def golden_run(
+    experiment: str,
+    config: _ConfigOption = _CONFIG,
+    *,
+    json: _JsonOption = False,
+    keep: Annotated[bool, typer.Option(help="Keep the run in the store: a gate that waits for it opens.")] = True,
+) -> None:
+    """Send an experiment's golden set to both variants and judge it. Exit code: 0 passed, 1 failed, 3 cannot tell."""
+    from router.commands import known_or_fail, load_or_fail, store_if_there  # noqa: PLC0415
+    from router.golden.command import run_now  # noqa: PLC0415
+    from router.telemetry.logs import log_to_stderr  # noqa: PLC0415
+
+    log_to_stderr()
+    loaded = load_or_fail(config, _fail)
+    chosen = known_or_fail(loaded, experiment, _fail)
+    with store_if_there(loaded, _fail, wanted=keep) as store:
+        shown, code = run_now(loaded, chosen, store, _fail, quiet=json)
+    if json:
+        typer.echo(shown.json())
+    else:
+        for part in shown.parts:
+            _out.print(part, soft_wrap=isinstance(part, str))
+    raise typer.Exit(code)
+
+
+def _command(command: str, says: str) -> None:
+    """Add one command that changes an experiment."""
+
+    def carry_out(
+        experiment: str,
+        reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept with the change.")],
+        config: _ConfigOption = _CONFIG,
+    ) -> None:
+        from router.commands import carry_out_command, load_or_fail  # noqa: PLC0415
+
+        _out.print(carry_out_command(load_or_fail(config, _fail), experiment, command, reason, _fail), soft_wrap=True)
+
+    app.command(command, help=says)(carry_out)
+
+
+_command("pause", "Pause an experiment: control serves everyone until it is resumed.")
+_command("resume", "Go on with an experiment where it was paused.")
+_command("rollback", "End an experiment: control serves everyone. Takes back a promotion, too.")
+_command("promote", "End an experiment: the treatment serves everyone.")
+_command("stop", "End an experiment without a winner: control serves everyone.")
+
+
+@app.command()
+def acknowledge(
+    key: str,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="What you say to it; it is kept.")],
+    config: _ConfigOption = _CONFIG,
+) -> None:
+    """Take an incident on: it is not told again, unless it happens again. The key stands in the notification."""
+    from router.commands import acknowledge_or_fail, load_or_fail  # noqa: PLC0415
+
+    _out.print(acknowledge_or_fail(load_or_fail(config, _fail), key, reason, _fail), soft_wrap=True)
+
+
+@app.command()
+def audit(
+    experiment: Annotated[str | None, typer.Argument(help="One of them; all unless given.")] = None,
+    config: _ConfigOption = _CONFIG,
+    output: Annotated[str, typer.Option("--format", help="`json`, an object a line, or `csv`.", metavar="json|csv")] = (
+        "json"
+    ),
+) -> None:
+    """Write out who or what did what, when, why, and from which evidence."""
+    from router.commands import audit_or_fail, load_or_fail  # noqa: PLC0415
+
+    for line in audit_or_fail(load_or_fail(config, _fail), experiment, output, _fail):
+        # As bytes: CSV has its own ends of lines.
+        typer.echo(line.encode(), nl=False)
+
+
 @app.command()
 def token(
     name: str,
@@ -129,20 +224,24 @@ def token(
 
 def _report(config: Path, name: str, experiment: str | None, *, json: bool) -> bool:
     from router import views  # noqa: PLC0415
-    from router.commands import load_or_fail, reading  # noqa: PLC0415
+    from router.commands import known_or_fail, load_or_fail, reading  # noqa: PLC0415
 
     loaded = load_or_fail(config, _fail)
-    if experiment is not None and experiment not in loaded.experiments:
-        _fail(f"no experiment {experiment!r} in {config}; there are: {', '.join(sorted(loaded.experiments)) or 'none'}")
+    if experiment is not None:
+        known_or_fail(loaded, experiment, _fail)
     view: Callable[..., views.View] = getattr(views, name)
     with reading(loaded, _fail) as store:
         shown = view(store, loaded, experiment) if experiment else view(store, loaded)
+    _show(shown, json=json)
+    return shown.ok
+
+
+def _show(shown: View, *, json: bool) -> None:
     if json:
         typer.echo(shown.json())
-    else:
-        for part in shown.parts:
-            _out.print(part, soft_wrap=isinstance(part, str))
-    return shown.ok
+        return
+    for part in shown.parts:
+        _out.print(part, soft_wrap=isinstance(part, str))
 
 
 def _watch_parent(enabled: bool) -> None:  # noqa: FBT001

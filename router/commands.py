@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from experiments.config import Config, ConfigError, Experiment, load
 from experiments.store import Store, open_store
+
+if TYPE_CHECKING:
+    from router.views import View
 
 Fail = Callable[[str], NoReturn]
 
@@ -44,6 +50,79 @@ def _describe_experiment(experiment: Experiment) -> str:
         f"{experiment.treatment} against {experiment.control}, split {ramp}, mirror {experiment.mirror_percent:g} %; "
         f"must not harm {guardrails or 'nothing'}; must reach {goals or 'nothing more'}."
     )
+
+
+def known_or_fail(config: Config, name: str, fail: Fail) -> Experiment:
+    """Return an experiment by its name, or say which there are and exit."""
+    found = config.experiments.get(name)
+    if found is None:
+        known = ", ".join(sorted(config.experiments)) or "none"
+        fail(f"no experiment {name!r} in {config.path}; there are: {known}")
+    return found
+
+
+def carry_out_command(config: Config, name: str, command: str, reason: str, fail: Fail) -> str:
+    """Do something to an experiment, in the name of the user of this machine; returns what was done, in words."""
+    from experiments.operating import Command, CommandRefusedError, operate  # noqa: PLC0415
+
+    experiment = known_or_fail(config, name, fail)
+    line = _reason_or_fail(reason, fail)
+    with reading(config, fail) as store:
+        try:
+            done = operate(store, experiment, Command(command), actor=_user(), reason=line, now=time.time())
+        except CommandRefusedError as error:
+            fail(str(error))
+    return f"{name}: {done.from_phase} -> {done.to_phase}, split {done.split_basis_points / 100:g} %"
+
+
+def plan_or_fail(config: Config, traffic: Path, name: str | None, fail: Fail) -> View:
+    """Plan one experiment, or all of a configuration; a file of expectations that is wrong is told line by line."""
+    from router.planning import TrafficFileError, plan, read_traffic  # noqa: PLC0415
+
+    chosen = [known_or_fail(config, name, fail)] if name else list(config.experiments.values())
+    if not chosen:
+        fail(f"no experiment in {config.path}: there is nothing to plan")
+    try:
+        return plan(config, chosen, read_traffic(traffic))
+    except TrafficFileError as error:
+        fail(str(error))
+
+
+def acknowledge_or_fail(config: Config, key: str, reason: str, fail: Fail) -> str:
+    """Take an incident on, in the name of the user of this machine; returns what was done, in words."""
+    from experiments.telling.incidents import UnknownIncidentError, acknowledge  # noqa: PLC0415
+
+    line = _reason_or_fail(reason, fail)
+    with reading(config, fail) as store:
+        try:
+            acknowledge(store, key, actor=_user(), reason=line, now=time.time())
+        except UnknownIncidentError as error:
+            fail(str(error))
+    return f"{key}: acknowledged, and told no more unless it happens again"
+
+
+def audit_or_fail(config: Config, name: str | None, kind: str, fail: Fail) -> Iterator[str]:
+    """Yield the lines of the audit of one experiment or of all, each with its end of line."""
+    from experiments.telling.audit_trail import UnknownExperimentError, audit_of, written  # noqa: PLC0415
+
+    if kind not in {"json", "csv"}:
+        fail(f"{kind!r} is no format: json or csv")
+    with reading(config, fail) as store:
+        try:
+            yield from written(audit_of(store, name), "csv" if kind == "csv" else "json")
+        except UnknownExperimentError as error:
+            fail(str(error))
+
+
+def _user() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _reason_or_fail(reason: str, fail: Fail) -> str:
+    line = " ".join(reason.split())
+    if not line:
+        fail("a reason is needed: --reason TEXT")
+    return line
 
 
 def make_token(config: Config, name: str, role: str, days: float | None, fail: Fail) -> str:
@@ -88,9 +167,15 @@ def run_proxy_process(config: Config, fd: int | None, ready_fd: int | None, fail
 def run_control_process(config: Config, fail: Fail) -> None:
     """Run the controller and the admin API until SIGTERM."""
     from experiments.controller import Controller  # noqa: PLC0415
-    from experiments.golden import GoldenError  # noqa: PLC0415
+    from experiments.golden.gate import Gatekeeper  # noqa: PLC0415
+    from experiments.golden.sets import GoldenError  # noqa: PLC0415
+    from experiments.golden.store import GuardStore  # noqa: PLC0415
+    from experiments.leadership import Leadership  # noqa: PLC0415
     from experiments.recorder import Recorder  # noqa: PLC0415
+    from experiments.scorers import ScorerError  # noqa: PLC0415
     from router.admin.app import AdminServer  # noqa: PLC0415
+    from router.golden.probing import golden, probe  # noqa: PLC0415
+    from router.notify.desk import Desk, UnusableChannelError  # noqa: PLC0415
     from router.processes.workers import ListenError  # noqa: PLC0415
     from router.telemetry.logs import configure_logs  # noqa: PLC0415
 
@@ -100,10 +185,15 @@ def run_control_process(config: Config, fail: Fail) -> None:
         signal.signal(number, lambda *_: stop.set())
     store = _open(config.router.database, fail)
     try:
-        controller = Controller(config, store, Recorder(config, store))
-        with AdminServer(config, store):
+        leadership = Leadership(config.router.database)
+        desk = Desk(config, store, lambda: leadership.leads)
+        recorder = Recorder(config, store)
+        keeper = Gatekeeper(GuardStore(store.engine), partial(golden, config), partial(probe, config))
+        controller = Controller(config, store, recorder, alerts=desk.alerts, leadership=leadership, gatekeeper=keeper)
+        with AdminServer(config, store), desk:
             controller.run(stop)
-    except (GoldenError, ListenError) as error:
+        keeper.close()
+    except (GoldenError, ScorerError, ListenError, UnusableChannelError) as error:
         fail(str(error))
     finally:
         store.close()
@@ -114,6 +204,17 @@ def _open(url: str, fail: Fail) -> Store:
         return open_store(url)
     except ModuleNotFoundError as error:
         fail(f"the database needs the module {error.name}: pip install 'touchstone-router[postgres]'")
+
+
+@contextmanager
+def store_if_there(config: Config, fail: Fail, *, wanted: bool) -> Iterator[Store | None]:
+    """Open the store if it is wanted and there is one: before the first start there is nothing to keep a run in."""
+    url = config.router.database
+    if not wanted or (url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists()):
+        yield None
+        return
+    with reading(config, fail) as store:
+        yield store
 
 
 @contextmanager

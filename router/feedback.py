@@ -24,6 +24,7 @@ from router.errors import problem
 from router.front.rate_limit import RateLimit
 from router.journal import Journal
 from router.processes.secrets import resolve
+from router.routes import BoundRoute
 from router.timing import uuid7_seconds
 
 _log = structlog.get_logger(__name__)
@@ -56,15 +57,20 @@ class FeedbackEndpoint:
         config: Which metrics take feedback, from whom, and how much.
         journal: Where it goes.
         lookup: Exchange id -> experiment, from the store; may raise when the store is away.
+        member: Name of an experiment or group, and a unit -> the experiment that the unit belongs to, as it is routed
+            now; None if there is none of that name.
 
     Raises:
         SecretError: The configured token cannot be had.
     """
 
-    def __init__(self, config: Config, journal: Journal, lookup: Lookup) -> None:
+    def __init__(
+        self, config: Config, journal: Journal, lookup: Lookup, member: Callable[[str, str], BoundRoute | None]
+    ) -> None:
         self._experiments = config.experiments
         self._journal = journal
         self._lookup = lookup
+        self._member = member
         settings = config.router.feedback
         self._token = resolve(settings.token, config.path.parent) if settings.token is not None else None
         self._limit = RateLimit(settings.per_minute)
@@ -80,7 +86,7 @@ class FeedbackEndpoint:
                 _check_metric(experiment, body)
         except _RefusedError as refused:
             return refused.response
-        if not self._journal.append(self._record(body, experiment)):
+        if not self._journal.append(self._record(body)):
             return problem(503, "feedback cannot be recorded right now; try again later")
         return Response(b'{"accepted":true}', 200 if known else 202, media_type="application/json")
 
@@ -111,9 +117,10 @@ class FeedbackEndpoint:
         (202), and the recorder drops it if its exchange never turns up.
         """
         if body.unit:
-            if body.experiment not in self._experiments:
+            bound = self._member(body.experiment, body.unit)
+            if bound is None:
                 raise _RefusedError(404, f"no experiment is named {body.experiment!r}", "experiment")
-            return self._experiments[body.experiment], True
+            return bound.experiment, True
         born = uuid7_seconds(body.exchange)
         if born is None:
             raise _RefusedError(404, f"no exchange has the id {body.exchange!r}", "exchange")
@@ -128,12 +135,14 @@ class FeedbackEndpoint:
             raise _RefusedError(404, f"no exchange has the id {body.exchange!r}", "exchange")
         return self._experiments.get(name), True
 
-    def _record(self, body: _Body, experiment: Experiment | None) -> Feedback:
-        unit = unit_of(experiment.salt, body.unit.encode()).key if body.unit and experiment else ""
+    def _record(self, body: _Body) -> Feedback:
+        bound = self._member(body.experiment, body.unit) if body.unit else None
+        # The salt of the route, not of the configuration: a retry draws its users anew.
+        unit = unit_of(bound.route.salt, body.unit.encode()).key if bound is not None else ""
         return Feedback(
             exchange=body.exchange,
             unit=unit,
-            experiment=body.experiment,
+            experiment=bound.experiment.name if bound is not None else body.experiment,
             metric=body.metric,
             value=body.value,
             source=body.source,

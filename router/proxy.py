@@ -133,9 +133,9 @@ class Proxy:
             "path": request.path,
             "bytes_in": len(request.known_body),
         }
-        bound = self._watcher.table.find(request.path, request.headers, request.known_body)
-        if bound is not None:
-            return self._plan_experiment(bound, request, fields)
+        found = self._watcher.table.find(request.path, request.headers, request.known_body, exchange_id)
+        if found is not None:
+            return self._plan_experiment(*found, request, fields)
         if self._default is None:
             return None
         fields |= {"experiment": "", "protocol": self._default.protocol}
@@ -143,9 +143,8 @@ class Proxy:
         plan.headers = request_headers(request.raw_headers, plain_text=False)
         return plan
 
-    def _plan_experiment(self, bound: BoundRoute, request: Request, fields: dict[str, Any]) -> Plan:
+    def _plan_experiment(self, bound: BoundRoute, unit_id: str, request: Request, fields: dict[str, Any]) -> Plan:
         experiment, route, body = bound.experiment, bound.route, request.known_body
-        unit_id = read_source(experiment.unit, request.headers, body) or fields["id"]
         unit = unit_of(route.salt, unit_id.encode())
         variant, propensity = assign(unit.bucket, route.split_basis_points)
         control, treatment = self._upstreams[experiment.control], self._upstreams[experiment.treatment]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import structlog
 
+from experiments.assignment import cohort
 from experiments.config.records import Config, Experiment, Source
 from experiments.model import Phase, Route
 from experiments.protocols import Protocol, body_field, protocol
@@ -31,12 +33,22 @@ class BoundRoute:
     protocol: Protocol
     model: str | None
     headers: tuple[tuple[bytes, bytes], ...]
+    cohorts: tuple[BoundRoute, ...] = ()
+    """If several experiments divide the units of these requests among them: all of them, in order."""
 
     def matches(self, headers: Headers, model: str | None) -> bool:
         """Whether a request on this route's path belongs to the experiment."""
         if self.model is not None and self.model != model:
             return False
         return all(headers.get(name) == value for name, value in self.headers)
+
+
+class Found(NamedTuple):
+    """Where a request belongs, and whose it is."""
+
+    bound: BoundRoute
+    unit_id: str
+    """As the request says it; the exchange's id where it says nothing."""
 
 
 class RouteTable:
@@ -50,9 +62,13 @@ class RouteTable:
     def __init__(self, config: Config, routes: Sequence[Route] = ()) -> None:
         rows = {route.experiment: route for route in routes}
         self._by_path: dict[str, list[BoundRoute]] = {}
-        for experiment in config.experiments.values():
-            route = rows.get(experiment.name) or _control_only(experiment)
-            self._by_path.setdefault(experiment.match.path, []).append(_bind(config, experiment, route))
+        bound = [_bind(config, e, rows.get(e.name) or _control_only(e)) for e in config.experiments.values()]
+        for route in _grouped(bound):
+            self._by_path.setdefault(route.experiment.match.path, []).append(route)
+        self._by_name = {route.experiment.name: route for route in bound}
+        for route in _grouped(bound):
+            if route.experiment.cohort is not None:
+                self._by_name[route.experiment.cohort.group] = route
         self.paths = tuple(self._by_path)
         self._reading = frozenset(path for path, found in self._by_path.items() if any(map(_reads_body, found)))
 
@@ -60,16 +76,44 @@ class RouteTable:
         """Whether a rule for this path looks into the body, which then must be held whole."""
         return path in self._reading
 
-    def find(self, path: str, headers: Headers, body: bytes) -> BoundRoute | None:
-        """Return the experiment that a request belongs to; the body is looked into only where a rule asks for it."""
+    def find(self, path: str, headers: Headers, body: bytes, exchange_id: str) -> Found | None:
+        """Return the experiment that a request belongs to, and the unit that it comes from.
+
+        The body is looked into only where a rule asks for it.
+        """
         candidates = self._by_path.get(path)
         if not candidates:
             return None
         model = candidates[0].protocol.peek(body).model if any(c.model is not None for c in candidates) else None
         for bound in candidates:
             if bound.matches(headers, model):
-                return bound
+                unit_id = read_source(bound.experiment.unit, headers, body) or exchange_id
+                return Found(_of_cohort(bound, unit_id) if bound.cohorts else bound, unit_id)
         return None
+
+    def member(self, name: str, unit_id: str) -> BoundRoute | None:
+        """Return the experiment of this name; of a group's name, the member that the unit belongs to."""
+        bound = self._by_name.get(name)
+        return _of_cohort(bound, unit_id) if bound is not None and bound.cohorts else bound
+
+
+def _grouped(routes: Sequence[BoundRoute]) -> list[BoundRoute]:
+    """Return one route for each group, which carries all of its members; single experiments stay as they are."""
+    found: list[BoundRoute] = []
+    for bound in routes:
+        own = bound.experiment.cohort
+        if own is None:
+            found.append(bound)
+        elif own.index == 0:
+            members = [other for other in routes if (its := other.experiment.cohort) and its.group == own.group]
+            members.sort(key=lambda member: member.experiment.cohort.index if member.experiment.cohort else 0)
+            found.append(replace(bound, cohorts=tuple(members)))
+    return found
+
+
+def _of_cohort(bound: BoundRoute, unit_id: str) -> BoundRoute:
+    own = bound.experiment.cohort
+    return bound.cohorts[cohort(own.salt, unit_id.encode(), own.count)] if own else bound
 
 
 def _reads_body(bound: BoundRoute) -> bool:

@@ -21,7 +21,8 @@ from experiments.explain import (
     sentence,
     where,
 )
-from experiments.model import ENDED
+from experiments.golden.store import Gate, GuardStore
+from experiments.model import ENDED, Phase
 from experiments.replay import Replayed
 from experiments.replay import replay as replay_looks
 from experiments.store import Look, RouteState, Store
@@ -44,22 +45,26 @@ class View:
 
 def status(store: Store, config: Config) -> View:
     """One row an experiment: phase, split, evidence so far, and the headline."""
-    states = store.route_states()
+    states, gates = store.route_states(), GuardStore(store.engine).gates()
     table = Table("experiment", "phase", "split", "live", "pairs", "units", "what it says", box=None)
     data = []
     for experiment in config.experiments.values():
         state = states.get(experiment.name)
         look = store.latest_look(experiment.name, state.route.epoch) if state else None
-        row = _status_row(experiment, state, look)
+        row = _status_row(experiment, state, look, gates.get(experiment.name))
         data.append(row)
         table.add_row(*(str(row[key]) for key in row if key != "epoch"))
     return View(data, [table])
 
 
-def _status_row(experiment: Experiment, state: RouteState | None, look: Look | None) -> dict[str, Any]:
+def _status_row(
+    experiment: Experiment, state: RouteState | None, look: Look | None, gate: Gate | None
+) -> dict[str, Any]:
     evidence = look.evidence if look else None
     phase = state.route.phase if state else None
     said = headline(experiment, phase, evidence, look.decision if look else None) if phase else "not started"
+    if phase is Phase.GATED:
+        said = f"waits at its gate: {'; '.join(gate.waits_for) if gate else 'it has just begun'}"
     return {
         "experiment": experiment.name,
         "phase": phase.value if phase else "draft",

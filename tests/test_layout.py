@@ -23,6 +23,8 @@ ELSEWHERE = {
     "experiments/protocols/pieces.py": "experiments/protocols/test_openai.py",
     "experiments/protocols/raw.py": "experiments/test_protocols.py",
     "router/front/answers.py": "router/test_exchange.py",
+    "experiments/rows.py": "experiments/test_store.py",
+    "router/admin/orders.py": "router/admin/test_backends.py",
     "router/app.py": "router/test_proxy.py",  # its fixture is the whole application
     "router/fakes/behaviour.py": "router/fakes/test_backend.py",
     "router/fakes/openai.py": "router/fakes/test_backend.py",
@@ -33,6 +35,7 @@ ELSEWHERE = {
 }
 WITHOUT_BEHAVIOUR = {
     "analysis/result.py": "records",
+    "experiments/config/guarding.py": "records; what they refuse is tested with the loader",
     "experiments/config/records.py": "records; what they refuse is tested with the loader",
     "experiments/config/record.py": "the records' common base",
     "experiments/config/serving.py": "records; what they refuse is tested with the loader",

@@ -16,7 +16,7 @@ from examples.support_model.screen import QUALITY, Standing, rows
 from experiments.config import Config
 from experiments.evidence import MetricEvidence
 from experiments.explain import estimate_text, interval_text, points, where
-from experiments.golden import GoldenItem, load_golden
+from experiments.golden.sets import GoldenItem, load_golden
 from experiments.protocols import protocol
 
 _CONCURRENCY = 4

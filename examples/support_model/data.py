@@ -158,7 +158,7 @@ def golden_samples(per_language: int = GOLDEN_PER_LANGUAGE, seed: int = GOLDEN_S
 
 
 def golden_lines(chosen: Iterable[Sample]) -> Iterator[str]:
-    """Yield the lines of a golden set as the product reads them (see `experiments.golden`)."""
+    """Yield the lines of a golden set as the product reads them (see `experiments.golden.sets`)."""
     for number, sample in enumerate(chosen):
         item = {
             "id": f"t{number:03d}",

@@ -31,7 +31,7 @@ from examples.support_model.screen import Screen, Standing, parse_evidence, pars
 from examples.support_model.serve import INSTALL
 from examples.support_model.traffic import Traffic, questions
 from experiments.config import Config, ConfigError, load
-from experiments.golden import load_golden
+from experiments.golden.sets import load_golden
 from experiments.model import ENDED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +117,17 @@ async def _wait_until_ready(config: Config, processes: Processes) -> None:
                 if time.monotonic() > deadline:
                     raise DemoError(f"{url} does not answer after {_START_TIMEOUT_S:g} s; see {RUN}/*.log")
                 await asyncio.sleep(0.1)
+        while not await _has_begun(session, f"http://{config.router.admin}/api/v1/experiments"):
+            processes.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"the experiments wait at their gates; see {RUN}/touchstone.log")
+            await asyncio.sleep(0.1)
+
+
+async def _has_begun(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether every experiment is past its gate."""
+    async with session.get(url) as response:
+        return all(row["phase"] not in {"draft", "gated"} for row in await response.json())
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

@@ -30,7 +30,7 @@ from examples.support_model.catalog import KINDS, MODELS
 from examples.support_model.data import GOLDEN
 from examples.support_model.errors import SupportModelError
 from examples.support_model.serve import running
-from experiments.golden import GoldenError, GoldenItem, load_golden
+from experiments.golden.sets import GoldenError, GoldenItem, load_golden
 
 CLUSTER_TAG = "template"
 _CONCURRENCY = 4

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from experiments.golden import GoldenItem
+from experiments.golden.sets import GoldenItem
 
 APPS = ("support-web", "support-mobile")
 """Model names that the two apps ask for; the router tells the experiments apart by them."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from experiments.config import records, serving
+from experiments.config import guarding, notifications, records, serving
 from experiments.config.lines import Location
 
 METRIC_GROUPS = ("guardrails", "goals", "monitors")
@@ -20,6 +20,9 @@ _RECORDS: dict[Location, type[BaseModel]] = {
     ("router", "tls"): serving.Tls,
     ("router", "admin_tls"): serving.Tls,
     ("router", "tracing"): serving.Tracing,
+    ("router", "notifications"): notifications.Notifications,
+    ("router", "notifications", "quiet"): notifications.Quiet,
+    ("router", "notifications", "channels", "NAME"): notifications.Channel,
     ("backends", "NAME"): serving.Backend,
     ("backends", "NAME", "price"): serving.Price,
     ("backends", "NAME", "health"): serving.Health,
@@ -29,6 +32,8 @@ _RECORDS: dict[Location, type[BaseModel]] = {
     ("experiments", "NAME"): records.Experiment,
     ("experiments", "NAME", "match"): records.Match,
     ("experiments", "NAME", "cache"): serving.Cache,
+    ("experiments", "NAME", "gate"): guarding.Gate,
+    ("experiments", "NAME", "trips"): guarding.Trips,
     ("experiments", "NAME", "policy"): records.Policy,
     ("experiments", "NAME", "guardrails", "NAME"): records.Guardrail,
     ("experiments", "NAME", "goals", "NAME"): records.Goal,
@@ -42,7 +47,7 @@ def record_at(table: Location) -> type[BaseModel] | None:
     >>> record_at(("experiments", "a", "goals", "cost")), record_at(("experiments", "a", "goals"))
     (<class 'experiments.config.records.Goal'>, None)
     """
-    names = {1, 3} if table[:1] != ("router",) else set()
+    names = {3} if table[:1] == ("router",) else {1, 3}
     return _RECORDS.get(tuple("NAME" if level in names else part for level, part in enumerate(table)))
 
 

@@ -14,6 +14,7 @@ import msgspec
 from pydantic import ValidationError
 
 from experiments.config import environment
+from experiments.config.groups import in_tables
 from experiments.config.lines import LineMap, Location
 from experiments.config.messages import Finding, findings, implied, in_file
 from experiments.config.problems import ConfigError, Problem, dotted, shown
@@ -21,7 +22,7 @@ from experiments.config.records import Backend, Config, Experiment
 from experiments.config.rules import check
 from experiments.config.salvage import salvage, trustworthy
 from experiments.config.shape import shape
-from experiments.golden import GoldenError, load_golden
+from experiments.golden.sets import GoldenError, load_golden
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None, *, snapshot: Path | None = None) -> Config:
@@ -87,15 +88,26 @@ def _examine(raw: dict[str, Any], path: Path) -> tuple[Config | None, list[Findi
         config = salvage(shaped)
     if config is None:
         return None, wrong
-    between = [f._replace(location=in_file(f.location, raw)) for f in (*check(config), *_golden(config))]
-    return config, wrong + trustworthy(between, wrong, raw)
+    between = [_translated(finding, raw) for finding in (*check(config), *_golden(config))]
+    # What is wrong with a table of several treatments is found once for each.
+    once = {(finding.location, finding.rule): finding for finding in between}
+    return config, wrong + trustworthy(once.values(), wrong, raw)
+
+
+def _translated(finding: Finding, raw: dict[str, Any]) -> Finding:
+    because = tuple(in_tables(location, raw) for location in finding.because)
+    return finding._replace(location=in_file(finding.location, raw), because=because)
 
 
 def _golden(config: Config) -> Iterator[Finding]:
     """Golden sets are read whole: a bad line would end the controller later, again and again."""
+    reasons: dict[Path, str] = {}
     for name, experiment in config.experiments.items():
-        reason = _unusable(experiment.golden) if experiment.golden is not None else ""
-        if reason:
+        if experiment.golden is None:
+            continue
+        if experiment.golden not in reasons:
+            reasons[experiment.golden] = _unusable(experiment.golden)
+        if reason := reasons[experiment.golden]:
             yield Finding(("experiments", name, "golden"), f"cannot be used: {reason}")
 
 
@@ -141,10 +153,11 @@ def config_hash(experiment: Experiment, backends: Mapping[str, Backend]) -> str:
 
     Of the golden set its file's name counts, not its folder: a configuration that has moved is still the same.
     """
-    described = experiment.model_dump(mode="json", exclude=_NO_BEARING)
+    # A single experiment reads as it did before there were groups.
+    described = experiment.model_dump(mode="json", exclude=_NO_BEARING | (set() if experiment.cohort else {"cohort"}))
     described["golden"] = experiment.golden.name if experiment.golden else None
     described["backends"] = {
-        side: backends[name].model_dump(mode="json", include={"name", "urls", "protocol", "price"})
+        side: backends[name].model_dump(mode="json", include={"name", "urls", "protocol", "price", "build"})
         for side, name in (("control", experiment.control), ("treatment", experiment.treatment))
     }
     return hashlib.sha256(msgspec.json.encode(described, order="deterministic")).hexdigest()

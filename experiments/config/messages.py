@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from experiments.config.fields import METRIC_GROUPS, keys_at, range_at, record_at
+from experiments.config.groups import KEY, clashes, in_tables
 from experiments.config.lines import Location
 from experiments.config.problems import nearest
+from experiments.config.records import PROMPT_SLICES
 
 _SOURCE_RULE = 'must be "header:NAME", "cookie:NAME", "body:path.to.field" or "request"'
-_SLICE_RULE = 'must be "header:NAME", "cookie:NAME" or "body:path.to.field"'
+_SLICE_RULE = (
+    'must be "header:NAME", "cookie:NAME" or "body:path.to.field", '
+    'or what is found in the prompt: "language", "script" or "code_switched"'
+)
 _BETTER_BY_RULE = 'must be a share such as "30%" or 0.3, from 0 to below 1'
 _MARGIN_KEYS = {"margin", "tolerance", "slice_margin"}
 _TYPES = {
@@ -51,20 +56,63 @@ def findings(error: ValidationError, raw: dict[str, Any]) -> list[Finding]:
     for detail in error.errors(include_url=False):
         location = in_file(detail["loc"], raw)
         found.setdefault(location, _finding(location, detail, raw))
-    misspelt = {(*f.location[:-1], f.suggestion) for f in found.values() if f.suggestion}
+    misspelt = {meant for f in found.values() for meant in meant_keys(f)}
     return [f for f in found.values() if not (f.rule == _FIXED_RULES["missing"] and f.location in misspelt)]
+
+
+def meant_keys(finding: Finding) -> Iterator[Location]:
+    """Yield what a misspelt key was meant to be; `treatments` stands in for `treatment`."""
+    if finding.suggestion:
+        *parent, _ = finding.location
+        yield (*parent, finding.suggestion)
+        if finding.suggestion == KEY:
+            yield (*parent, "treatment")
 
 
 def implied(raw: dict[str, Any]) -> Iterator[Finding]:
     """Yield keys that are fields of a record, and yet no keys of the file: names are the tables' own names."""
     if "path" in raw:
         yield _unknown(("path",))
+    yield from _named_twice(raw)
     for top in ("backends", "experiments"):
         for name, table in _tables(raw.get(top)):
             yield from _named((top, name), table)
+            if top == "experiments":
+                yield from _several((top, name), table)
             for group in METRIC_GROUPS:
                 for metric, inner in _tables(table.get(group)):
                     yield from _named((top, name, group, metric), inner)
+
+
+def _several(location: Location, table: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what is wrong with `treatments`: the records never see it."""
+    if "cohort" in table:
+        yield _unknown((*location, "cohort"))
+    if KEY not in table:
+        return
+    at, treatments = (*location, KEY), table[KEY]
+    if "treatment" in table:
+        yield Finding(at, "give treatment or treatments, not both")
+    elif not isinstance(treatments, list):
+        yield Finding(at, "must be a list")
+    elif not treatments:
+        yield Finding(at, _FIXED_RULES["too_short"])
+    else:
+        yield from _each_treatment(at, treatments)
+
+
+def _each_treatment(at: Location, treatments: list[Any]) -> Iterator[Finding]:
+    for place, treatment in enumerate(treatments):
+        if not isinstance(treatment, str):
+            yield Finding((*at, place), "must be a text in quotes")
+        elif treatment in treatments[:place]:
+            yield Finding((*at, place), f'there is a treatment "{treatment}" already')
+
+
+def _named_twice(raw: dict[str, Any]) -> Iterator[Finding]:
+    for member, name in clashes(raw.get("experiments")):
+        rule = f'would be the experiment "{name}", and there is one of that name already'
+        yield Finding(("experiments", member.group, KEY, member.place), rule)
 
 
 def _tables(node: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -80,8 +128,9 @@ def in_file(loc: Location, raw: dict[str, Any]) -> Location:
     """Translate a record's location to the file's.
 
     Metrics are tables by name there, `url` may stand for `urls` and `split_percent` for `ramp`; header names have
-    capitals; a source and a slice are one text.
+    capitals; a source and a slice are one text; of several `treatments` each is an experiment.
     """
+    loc = in_tables(loc, raw)
     found: list[int | str] = []
     node: Any = raw
     for part in loc:
@@ -125,7 +174,7 @@ def _finding(location: Location, detail: Any, raw: dict[str, Any]) -> Finding:
         case ("experiments", _, "unit"):
             return Finding(location, _SOURCE_RULE)
         case ("experiments", _, "slices", _):
-            return Finding(location, _SLICE_RULE)
+            return Finding(location, _SLICE_RULE, _meant_slice(_value_at(location, raw)))
         case ("experiments", _, "policy", "golden"):
             return Finding(location, f"belongs in [experiments.{location[1]}], not in its policy")
         case ("backends", name, "url") if "urls" in raw["backends"][name]:
@@ -137,8 +186,14 @@ def _finding(location: Location, detail: Any, raw: dict[str, Any]) -> Finding:
 
 
 def _unknown(location: Location) -> Finding:
-    allowed = keys_at(location[:-1])
+    allowed = _keys_in_file(location[:-1])
     return Finding(location, f"unknown key; known here: {', '.join(allowed)}", nearest(str(location[-1]), allowed))
+
+
+def _keys_in_file(table: Location) -> list[str]:
+    """Return the keys that a table may have: `treatments` is spread over several records, and makes their cohorts."""
+    found = ((key, KEY) if key == "treatment" else (key,) for key in keys_at(table) if key != "cohort")
+    return [key for keys in found for key in keys]
 
 
 def _rule(location: Location, detail: Any) -> str:
@@ -154,12 +209,23 @@ def _rule(location: Location, detail: Any) -> str:
     if location[0] == "experiments" and len(location) == 3 and location[2] in METRIC_GROUPS:
         return "must be a table"
     wanted = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_attributes")
-    return f"must be {_TYPES.get(wanted, wanted.replace('_', ' '))}"
+    hint = "; several belong in treatments" if location[-1] == "treatment" and isinstance(detail["input"], list) else ""
+    return f"must be {_TYPES.get(wanted, wanted.replace('_', ' '))}{hint}"
 
 
 def _limit(location: Location) -> str:
     rule = f"must be {range_at(location)}"
     return f"{rule}: a margin is a positive share, 0.02 is 2 points" if location[-1] in _MARGIN_KEYS else rule
+
+
+def _value_at(location: Location, raw: Any) -> Any:
+    for part in location:
+        raw = _child(raw, part)
+    return raw
+
+
+def _meant_slice(value: Any) -> str:
+    return nearest(value, PROMPT_SLICES) if isinstance(value, str) else ""
 
 
 def _meant(detail: Any) -> str:

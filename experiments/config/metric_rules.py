@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import get_args
 
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
 from experiments.config.problems import nearest
-from experiments.config.records import Backend, Experiment, Guardrail, Monitor, ScorerName
+from experiments.config.records import Backend, Experiment, Guardrail, Monitor
+from experiments.scorers import ScorerError, scorer_for
+from experiments.scorers.catalogue import KEYS, names, needs_reference
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 NAME_RULE = "a name is up to 64 of a-z, 0-9, _ . -, and begins with a letter or digit"
-_SCORERS = ", ".join(get_args(ScorerName))
+_LABEL_RULE = 'must be "json:path.to.field", or "regex:..." with exactly one group'
 
 
 def check_metrics(at: Location, experiment: Experiment, backends: Mapping[str, Backend]) -> Iterator[Finding]:
@@ -46,7 +47,7 @@ def _names(at: Location, experiment: Experiment) -> Iterator[Finding]:
 
 
 def _needs_a_scorer(at: Location, suggestion: str = "") -> Finding:
-    rule = f"needs a scorer ({_SCORERS}) or feedback = true"
+    rule = "needs a scorer (exact, agreement, ...: docs/scorers.md has all) or feedback = true"
     return Finding(at, rule, suggestion, because=((*at, "scorer"), (*at, "feedback")))
 
 
@@ -92,14 +93,37 @@ def _scorer(
     scorer = (*here, "scorer")
     if metric.scorer is not None and metric.feedback:
         yield Finding((*here, "feedback"), "a metric has a scorer or feedback, not both", because=(scorer,))
-    if metric.scorer in {"exact", "label"} and experiment.golden is None:
-        rule = f"needs references: name a golden set as `golden` in [experiments.{experiment.name}]"
-        golden = ((*experiment_at, "golden"), (*experiment_at, "policy", "golden"))
-        yield Finding(scorer, rule, because=golden)
-    if metric.scorer == "label" and not _is_extractor(metric.label):
-        yield Finding((*here, "label"), 'must be "json:path.to.field", or "regex:..." with exactly one group')
-    if metric.scorer != "label" and metric.label is not None:
-        yield Finding((*here, "label"), 'is for scorer = "label" only', because=(scorer,))
+    if metric.label is not None and not _is_extractor(metric.label):
+        yield Finding((*here, "label"), _LABEL_RULE)
+        return
+    if metric.scorer is None:
+        yield from _without_scorer(here, metric)
+        return
+    try:
+        needs_golden = needs_reference(metric.scorer)
+        if needs_golden and experiment.golden is None:
+            rule = f"needs references: name a golden set as `golden` in [experiments.{experiment.name}]"
+            golden = ((*experiment_at, "golden"), (*experiment_at, "policy", "golden"))
+            yield Finding(scorer, rule, because=golden)
+        scorer_for(metric)
+    except ScorerError as error:
+        yield _refused(here, metric.scorer, error)
+
+
+def _without_scorer(here: Location, metric: Guardrail | Monitor) -> Iterator[Finding]:
+    for key in (*KEYS, "options"):
+        if getattr(metric, key):
+            yield Finding((*here, key), "is for a scorer, and this metric has none", because=((*here, "scorer"),))
+
+
+def _refused(here: Location, name: str, error: ScorerError) -> Finding:
+    """Say what a scorer refuses; a name that there is none of gets the one that was probably meant."""
+    if error.key == "scorer":
+        known = names()
+        return Finding((*here, "scorer"), error.rule, "" if name in known else nearest(name, known))
+    rule = _LABEL_RULE if name == "label" and error.key == "label" else error.rule
+    at = (error.key,) if error.key in {*KEYS, "options"} else ("options", error.key)
+    return Finding((*here, *at), rule, because=((*here, "scorer"),))
 
 
 def _is_extractor(text: str | None) -> bool:

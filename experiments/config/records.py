@@ -8,10 +8,11 @@ and between records (a treatment that is not a backend, two experiments that mat
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
+from experiments.config.guarding import Gate, Holdback, Trips
 from experiments.config.record import Count, Percent, Positive, Record, Share
 from experiments.config.serving import Backend, Cache, Price, RouterSettings
 
@@ -30,7 +31,8 @@ __all__ = [
     "Slice",
     "Source",
 ]
-ScorerName = Literal["exact", "label", "agreement"]
+PROMPT_SLICES = ("language", "script", "code_switched")
+"""Slice attributes that are found in the prompt: nobody has to send them. `experiments.languages` knows how."""
 
 
 class Match(Record):
@@ -45,18 +47,22 @@ class Match(Record):
 
 
 class Source(Record):
-    """Where in a request a value is found: `header:NAME`, `cookie:NAME`, `body:path.to.field` or `request`."""
+    """Where in a request a value is found: `header:NAME`, `cookie:NAME`, `body:path.to.field` or `request`.
 
-    kind: Literal["header", "cookie", "body", "request"]
+    A slice may also come from what the prompt says (`prompt`, with one of `PROMPT_SLICES` as its name); a unit may not.
+    """
+
+    kind: Literal["header", "cookie", "body", "request", "prompt"]
     name: str = ""
-    """Header or cookie name in lower case, or the dotted path in the JSON body; empty for `request`."""
+    """Header or cookie name in lower case, the dotted path in the JSON body, or what is found in the prompt; empty for
+    `request`."""
 
 
 class Slice(Record):
     """One slice attribute: its name in tables and on the screen, and where its value is found."""
 
     attribute: str
-    """`header:x-language` in the file gives the attribute `x-language`."""
+    """`header:x-language` in the file gives the attribute `x-language`, and `language` the attribute `language`."""
     source: Source
 
 
@@ -69,10 +75,18 @@ class Guardrail(Record):
     """
 
     name: str
-    scorer: ScorerName | None = None
-    """`exact` and `label` compare with the golden set, `agreement` with the other answer."""
+    scorer: str | None = None
+    """How answers are scored, see [scorers.md](scorers.md): `exact` and `label` compare with the golden set,
+    `agreement` with the other answer."""
     label: str | None = None
-    """For `scorer = "label"`: `json:path.to.field` or `regex:...` with one group; what of the answer is the label."""
+    """For `scorer = "label"` or `"golden"`: `json:path.to.field` or `regex:...` with one group; what of the answer is
+    the label."""
+    schema_file: Annotated[Path, Field(strict=False)] | None = None
+    """For `scorer = "json_valid"`: a JSON schema, relative to the config file."""
+    patterns: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """For `scorer = "refusal"`: more patterns of refusals, in RE2's syntax."""
+    options: dict[str, Any] = Field(default={})
+    """For a scorer of another package: what it wants to know."""
     feedback: bool = False
     """The metric is reported from outside; a value of false or 0 is a bad event."""
     margin: Share | None = None
@@ -83,6 +97,11 @@ class Guardrail(Record):
     """Delta within one slice; the margin unless given."""
     max_relative: Annotated[float, Field(ge=1)] | None = None
     """Highest accepted ratio of the treatment's event rate to control's."""
+
+    @field_serializer("schema_file", when_used="json-unless-none")
+    def _without_folder(self, path: Path) -> str:
+        # An epoch is one configuration, and one that has moved is still the same.
+        return path.name
 
 
 class Goal(Record):
@@ -97,12 +116,23 @@ class Monitor(Record):
     """A metric that is shown and decides nothing."""
 
     name: str
-    scorer: ScorerName | None = None
+    scorer: str | None = None
     """As in a guardrail."""
     label: str | None = None
     """As in a guardrail."""
+    schema_file: Annotated[Path, Field(strict=False)] | None = None
+    """As in a guardrail."""
+    patterns: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """As in a guardrail."""
+    options: dict[str, Any] = Field(default={})
+    """As in a guardrail."""
     feedback: bool = False
     """As in a guardrail."""
+
+    @field_serializer("schema_file", when_used="json-unless-none")
+    def _without_folder(self, path: Path) -> str:
+        # An epoch is one configuration, and one that has moved is still the same.
+        return path.name
 
 
 class Policy(Record):
@@ -131,13 +161,34 @@ class Policy(Record):
     alpha_rollback: Share = 0.05
     """Chance of a false rollback over the whole life of the experiment."""
     alpha_promote: Share = 0.025
-    """Chance of a false promotion, one-sided."""
+    """Chance of a false promotion, one-sided, at the first attempt of a build; the j-th has 0.61/j^2 of it, so that all
+    attempts together stay below 1.4 times."""
     alpha_srm: Share = 0.001
     """Chance of a false alarm that the split is not the configured one."""
     min_completeness: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Promotion needs this share of the mirrored requests to have been answered or failed for real."""
     protected_slices: tuple[str, ...] = ()
     """Slice attributes of which every value must be shown safe before promotion."""
+    waived_slices: tuple[str, ...] = ()
+    """Values of protected slices that need not be shown safe, as `"attribute=value"`: somebody answers for them."""
+    on_slice_harm: Literal["rollback", "hold"] = "rollback"
+    """What follows harm that is proven in a slice only."""
+    late_alarm_units: Annotated[float, Field(ge=1000)] = 300_000.0
+    """After a promotion: so many analysed units pass on average between two false alarms of late harm."""
+    holdback_percent: Holdback = 0.0
+    """After a promotion, so many units stay with control, and the mirror goes on: late harm is noticed."""
+
+
+class Cohort(Record):
+    """The share of the units that an experiment sees, if several treatments are compared with one control."""
+
+    group: str
+    """Name of the table in the file: the experiment's own is `GROUP.TREATMENT`."""
+    index: Annotated[int, Field(ge=0)]
+    count: Count
+    """How many treatments share the units."""
+    salt: str
+    """Of the division; the same for all members, and none of their own."""
 
 
 class Experiment(Record):
@@ -153,7 +204,10 @@ class Experiment(Record):
     control: str
     """The backend that users trust."""
     treatment: str
-    """The backend that is to be judged."""
+    """The backend that is to be judged. A list of several becomes an experiment for each, named `NAME.TREATMENT`: they
+    divide the units among them, and each has its own control group, phase and decision."""
+    cohort: Cohort | None = None
+    """Which units it sees; all of them if there is one treatment. Made from `treatments`, and no key of the file."""
     split_percent: Percent = 0.0
     """Of the units, to the treatment; with a `ramp`, the ramp counts."""
     mirror_percent: Percent = 0.0
@@ -174,6 +228,10 @@ class Experiment(Record):
     """Metrics of which one must improve."""
     monitors: tuple[Monitor, ...] = ()
     """Metrics that are shown."""
+    gate: Gate = Gate()
+    """What must hold before the first user gets the treatment."""
+    trips: Trips = Trips()
+    """What stops it at once, beside the statistics."""
     policy: Policy = Policy()
     """When to act, and how sure to be."""
     fallback: Literal["to_control", "both", "none"] = "to_control"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from experiments.config import records, serving
+from experiments.config import guarding, notifications, records, serving
 from experiments.config.fields import range_in_words
 
 _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -18,6 +18,9 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[router.feedback]", serving.FeedbackSettings),
     ("[router.tls] and [router.admin_tls]", serving.Tls),
     ("[router.tracing]", serving.Tracing),
+    ("[router.notifications]", notifications.Notifications),
+    ("[router.notifications.quiet]", notifications.Quiet),
+    ("[router.notifications.channels.NAME]", notifications.Channel),
     ("[backends.NAME]", serving.Backend),
     ("price = { ... } of a backend", serving.Price),
     ("[backends.NAME.health]", serving.Health),
@@ -30,6 +33,8 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[experiments.NAME.guardrails]: NAME = { ... }", records.Guardrail),
     ("[experiments.NAME.goals]: NAME = { ... }", records.Goal),
     ("[experiments.NAME.monitors]: NAME = { ... }", records.Monitor),
+    ("[experiments.NAME.gate]", guarding.Gate),
+    ("[experiments.NAME.trips]", guarding.Trips),
     ("[experiments.NAME.policy]", records.Policy),
 )
 _HEAD = """# Configuration reference
@@ -40,13 +45,21 @@ the file. `touchstone check --config FILE` finds every error of a file at once.
 """
 _SPELLINGS = {
     "urls": 'text `url = "..."`, or list `urls = [...]`',
+    "treatment": 'text `treatment = "..."`, or list `treatments = [...]`',
     "unit": '`"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"` or `"request"`',
-    "slices": 'list of `"header:NAME"`, `"cookie:NAME"` or `"body:path.to.field"`',
+    "slices": 'list of `"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"`, `"language"`, `"script"` or '
+    '`"code_switched"`',
     "ramp": "list of numbers in percent, between 0 and 100",
     "protected_slices": "list of slice attributes",
+    "patterns": "list of texts",
+    "options": "table",
+    "waived_slices": 'list of `"attribute=value"`',
     "headers": "table of texts",
     "better_by": 'text such as `"30%"`, or a number from 0 to 1',
     "price": "table, see below",
+    "notifications": "table, see below",
+    "quiet": "table, see below",
+    "channels": "table of tables, see below",
     **dict.fromkeys(
         ("match", "cache", "clients", "feedback", "tls", "admin_tls", "tracing", "health", "ejection", "warmup"),
         "table, see below",
@@ -54,10 +67,9 @@ _SPELLINGS = {
     **dict.fromkeys(("admin_tokens", "certificate", "key", "requests", "ca"), "path"),
     "mirror_exclude": 'list of `"tools"`, `"stateful"`, `"not_idempotent"`, `"header:NAME"`',
     "journal": "path",
-    "golden": "path",
 }
 _DEFAULTS = {"ramp": "`[split_percent]`", "salt": "the experiment's name", "unit": "`request`"}
-_TABLE_KEYS = {"guardrails", "goals", "monitors", "policy", "name"}
+_TABLE_KEYS = {"guardrails", "goals", "monitors", "gate", "trips", "policy", "name", "cohort"}
 
 
 def reference() -> str:
@@ -77,6 +89,8 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _value(name: str, field: FieldInfo) -> str:
+    if "Path" in str(field.annotation):
+        return "path"
     if name in _SPELLINGS:
         return _SPELLINGS[name]
     words = " or ".join(_words(field.annotation))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from experiments.config.guard_rules import check_guards
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
 from experiments.config.metric_rules import NAME, NAME_RULE, check_metrics
@@ -17,11 +18,14 @@ from experiments.config.shape import NO_FILES
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_LONGEST_NAME = 64
 _DATABASES = ("sqlite:///", "postgresql+psycopg://")
 
 
 def check(config: Config) -> Iterator[Finding]:
-    """Yield everything that is wrong between the records."""
+    """Yield everything that is wrong between the records, at their locations but in the words of the file."""
+    in_file = {name: _called_as_in_file(experiment) for name, experiment in config.experiments.items()}
+    config = config.model_copy(update={"experiments": in_file})
     yield from _router(config)
     for name, backend in config.backends.items():
         yield from _backend(("backends", name), backend)
@@ -29,6 +33,11 @@ def check(config: Config) -> Iterator[Finding]:
         yield from _experiment(("experiments", name), experiment, config)
     yield from _ambiguous(list(config.experiments.values()))
     yield from check_serving(config)
+
+
+def _called_as_in_file(experiment: Experiment) -> Experiment:
+    """Several treatments stand in one table, and messages should name that."""
+    return experiment.model_copy(update={"name": experiment.cohort.group}) if experiment.cohort else experiment
 
 
 def _router(config: Config) -> Iterator[Finding]:
@@ -85,14 +94,23 @@ def _is_base_url(url: str) -> bool:
 
 
 def _experiment(at: Location, experiment: Experiment, config: Config) -> Iterator[Finding]:
-    if not NAME.fullmatch(experiment.name):
-        yield Finding(at, NAME_RULE)
+    yield from _names(at, experiment.name)
     yield from _match((*at, "match"), experiment.match)
     yield from _variants(at, experiment, config)
     yield from _split(at, experiment)
     yield from _slices(at, experiment)
     yield from check_metrics(at, experiment, config.backends)
+    yield from check_guards(at, experiment)
     yield from _days((*at, "policy"), experiment)
+
+
+def _names(at: Location, in_file: str) -> Iterator[Finding]:
+    """Check the name of the table, and the longer one of an experiment that is one of several in it."""
+    name = str(at[-1])
+    if not NAME.fullmatch(in_file):
+        yield Finding(at, NAME_RULE)
+    elif len(name) > _LONGEST_NAME:
+        yield Finding((*at, "treatment"), f'makes the name "{name}", and {NAME_RULE}')
 
 
 def _match(at: Location, match: Match) -> Iterator[Finding]:
@@ -135,6 +153,9 @@ def _slices(at: Location, experiment: Experiment) -> Iterator[Finding]:
         if attribute in attributes[:index]:
             rule = f'there is a slice attribute "{attribute}" already'
             yield Finding((*at, "slices", index), rule, because=((*at, "slices"),))
+        if experiment.capture == "none" and experiment.slices[index].source.kind == "prompt":
+            rule = 'needs the prompt, and capture = "none" keeps none'
+            yield Finding((*at, "slices", index), rule, because=((*at, "slices"), (*at, "capture")))
     for index, attribute in enumerate(experiment.policy.protected_slices):
         if attribute not in attributes:
             rule = f"is no slice of this experiment; its slices: {', '.join(attributes) or 'none'}"
@@ -154,7 +175,9 @@ def _days(at: Location, experiment: Experiment) -> Iterator[Finding]:
 
 
 def _ambiguous(experiments: Sequence[Experiment]) -> Iterator[Finding]:
-    for one, other in itertools.combinations(experiments, 2):
+    """Members of one group match the same requests on purpose: its first one speaks for it."""
+    speaking = [experiment for experiment in experiments if experiment.cohort is None or experiment.cohort.index == 0]
+    for one, other in itertools.combinations(speaking, 2):
         if _overlap(one.match, other.match):
             rule = f'matches requests that "{one.name}" matches too: tell them apart by path, model or a header'
             at = ("experiments", other.name, "match")

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from experiments.config.lines import Location
-from experiments.config.messages import Finding
+from experiments.config.messages import Finding, meant_keys
 from experiments.config.records import Config
 
 _STAND_INS: dict[str, Any] = {
@@ -33,6 +33,10 @@ _STAND_INS: dict[str, Any] = {
     "key": Path("stand-in"),
     "requests": Path("stand-in"),
     "endpoint": "http://stand-in",
+    "url": "env:STAND_IN",
+    "start": "00:00",
+    "end": "12:00",
+    "zone": "UTC",
 }
 _MOST_REPAIRS = 300
 
@@ -83,8 +87,7 @@ def _taints(finding: Finding, raw: Any) -> Iterator[Location]:
     *parent, _ = finding.location
     for part in parent:
         raw = raw[part]
-    if finding.suggestion and finding.suggestion not in raw:
-        yield (*parent, finding.suggestion)
+    yield from (meant for meant in meant_keys(finding) if meant[-1] not in raw)
 
 
 def _is_above(ancestor: Location, location: Location) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from experiments.config.notifications import Notifications
 from experiments.config.record import Count, Percent, Positive, Record
 
 
@@ -120,6 +121,8 @@ class RouterSettings(Record):
     """`[router.admin_tls]`: HTTPS on the admin port."""
     tracing: Tracing | None = None
     """`[router.tracing]`: OpenTelemetry traces; needs the extra `otel`."""
+    notifications: Notifications | None = None
+    """`[router.notifications]`: whom to tell what happens."""
 
 
 class Price(Record):
@@ -187,6 +190,8 @@ class Backend(Record):
     """Base URLs; in the file `url = "..."` or `urls = [...]`."""
     protocol: Literal["openai", "ollama", "triton", "raw"] = "openai"
     """What its bodies look like; `raw` is any HTTP: the whole body is the prompt and the answer."""
+    build: str = ""
+    """What identifies its weights and settings, in your own words: with a new build an experiment is no retry."""
     price: Price | None = None
     """What an answer costs; needed for the goal `cost`."""
     max_outstanding: Count | None = None

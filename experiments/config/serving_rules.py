@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from experiments.config.hosts import is_loopback, is_metadata
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
+from experiments.config.metric_rules import NAME, NAME_RULE
+from experiments.config.notifications import Notifications, Quiet
 from experiments.config.problems import nearest
 from experiments.config.records import Config, Experiment
 from experiments.config.serving import Backend, RouterSettings, Tls
@@ -21,6 +24,7 @@ SECRET_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+")
 _EXCLUDED = ("tools", "stateful", "not_idempotent")
 _EXCLUDED_RULE = 'must be "tools", "stateful", "not_idempotent" or "header:NAME"'
 _EXCLUDED_HEADER = re.compile(r"header:[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _URL_RULE = "must be a URL that begins with http:// or https://, with a host and without a user"
 
 
@@ -41,6 +45,39 @@ def _router(settings: RouterSettings) -> Iterator[Finding]:
     yield from _tls(("router", "admin_tls"), settings.admin_tls)
     if settings.tracing is not None and not _is_url(settings.tracing.endpoint):
         yield Finding(("router", "tracing", "endpoint"), _URL_RULE)
+    if settings.notifications is not None:
+        yield from _notifications(("router", "notifications"), settings.notifications)
+
+
+def _notifications(at: Location, settings: Notifications) -> Iterator[Finding]:
+    for name, channel in settings.channels.items():
+        table = (*at, "channels", name)
+        if not NAME.fullmatch(name):
+            yield Finding(table, NAME_RULE)
+        # Most URLs of services carry their token.
+        yield from _secret(table, "url", channel.url)
+        yield from _secret(table, "secret", channel.secret)
+    if settings.quiet is not None:
+        yield from _quiet((*at, "quiet"), settings.quiet)
+
+
+def _quiet(at: Location, quiet: Quiet) -> Iterator[Finding]:
+    for key in ("start", "end"):
+        if not _TIME.fullmatch(getattr(quiet, key)):
+            yield Finding((*at, key), 'must be a time of day, "HH:MM"')
+    if quiet.start == quiet.end:
+        yield Finding((*at, "end"), "must differ from start", because=((*at, "start"),))
+    if not _is_zone(quiet.zone):
+        suggestion = nearest(quiet.zone, sorted(available_timezones()))
+        yield Finding((*at, "zone"), 'is no time zone; one is "Asia/Kolkata"', suggestion)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _admin(settings: RouterSettings) -> Iterator[Finding]:

@@ -10,6 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from experiments.config.groups import expand
+from experiments.config.records import PROMPT_SLICES
+
 Table = dict[str, Any]
 _METRICS = ("guardrails", "goals", "monitors")
 _ERRORS_DEFAULTS = {"max_relative": 1.2, "margin": 0.01}
@@ -25,7 +28,9 @@ def shape(raw: Table, path: Path) -> Table:
     shaped = {**raw, "path": path}
     shaped["router"] = _router(raw.get("router", {}), path.parent)
     shaped["backends"] = _each(raw.get("backends", {}), lambda name, t: _backend(name, t, path.parent))
-    shaped["experiments"] = _each(raw.get("experiments", {}), lambda name, t: _experiment(name, t, path.parent))
+    tables = raw.get("experiments", {})
+    tables = expand(tables) if isinstance(tables, dict) else tables
+    shaped["experiments"] = _each(tables, lambda name, t: _experiment(name, t, path.parent))
     return shaped
 
 
@@ -94,7 +99,7 @@ def _experiment(name: str, table: Table, folder: Path) -> Table:
         changed["match"] = _match(table["match"])
     for group in _METRICS:
         if isinstance(table.get(group), dict):
-            changed[group] = tuple(_metric(group, key, value) for key, value in table[group].items())
+            changed[group] = tuple(_metric(group, key, value, folder) for key, value in table[group].items())
     if isinstance(table.get("policy"), dict):
         changed["policy"] = _policy(table["policy"])
     return changed
@@ -111,18 +116,20 @@ def _match(table: Table) -> Table:
 
 
 def _policy(table: Table) -> Table:
-    protected = table.get("protected_slices")
-    return {**table, "protected_slices": tuple(protected)} if isinstance(protected, list) else table
+    lists = {key: table[key] for key in ("protected_slices", "waived_slices") if isinstance(table.get(key), list)}
+    return table | {key: tuple(value) for key, value in lists.items()}
 
 
 def _slice(item: Any) -> Any:
+    if item in PROMPT_SLICES:
+        return {"attribute": item, "source": {"kind": "prompt", "name": item}}
     found = source(item)
     if found is None or found["kind"] == "request":
         return None
     return {"attribute": found["name"].rpartition(".")[2], "source": found}
 
 
-def _metric(group: str, name: str, table: Any) -> Any:
+def _metric(group: str, name: str, table: Any, folder: Path) -> Any:
     if not isinstance(table, dict):
         return table
     changed = {**table, "name": name}
@@ -130,6 +137,8 @@ def _metric(group: str, name: str, table: Any) -> Any:
         changed = _ERRORS_DEFAULTS | changed
     if isinstance(better := changed.get("better_by"), str):
         changed["better_by"] = share(better)
+    if "schema_file" in changed:
+        changed["schema_file"] = _file(changed["schema_file"], folder)
     return changed
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from experiments.golden import Expected
+from experiments.golden.sets import Expected
 from experiments.scorers.base import Answer, PairScore
+from experiments.scorers.sides import against_control
 
 
 class Agreement:
@@ -17,7 +18,8 @@ class Agreement:
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:  # noqa: ARG002
         """Compare the two answers."""
-        if not control.ok or control.text is None:
-            return None
-        same = treatment.ok and treatment.text is not None and treatment.text.split() == control.text.split()
-        return PairScore(1.0, float(same))
+        return against_control(control, treatment, _same)
+
+
+def _same(control: str, treatment: str) -> float:
+    return float(treatment.split() == control.split())

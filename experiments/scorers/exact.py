@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.golden import Expected
+from experiments.golden.sets import Expected
 from experiments.scorers.base import Answer, PairScore
 
 
@@ -10,6 +10,7 @@ class Exact:
     """1 if the answer equals the expected text (surrounding white space aside), else 0."""
 
     version = "exact/1"
+    needs_reference = True
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:
         """Score both answers against `expected.exact`."""

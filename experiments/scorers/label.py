@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from experiments.golden import Expected
+from experiments.golden.sets import Expected
 from experiments.scorers.base import Answer, PairScore
 
 
@@ -15,12 +15,14 @@ class Label:
     """1 if the label extracted from the answer equals the expected label, else 0.
 
     Args:
-        extract: `json:path.to.field` or `regex:PATTERN` with one group, as in the configuration.
+        label: `json:path.to.field` or `regex:PATTERN` with one group, as in the configuration.
     """
 
-    def __init__(self, extract: str) -> None:
-        self._kind, _, self._pattern = extract.partition(":")
-        self.version = f"label/1 {extract}"
+    needs_reference = True
+
+    def __init__(self, label: str) -> None:
+        self._kind, _, self._pattern = label.partition(":")
+        self.version = f"label/1 {label}"
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:
         """Score both answers against `expected.label`, or the label inside `expected.exact`."""

@@ -22,11 +22,14 @@ from starlette.types import ASGIApp
 
 from experiments.config import Config
 from experiments.journal_status import ShedWatch
+from experiments.operating import Command
 from experiments.store import Store
 from router import views
 from router.admin import openapi
 from router.admin.auth import OPEN_PATH, Gate, JsonOnly
 from router.admin.backends import Backends
+from router.admin.experiments import Commands
+from router.admin.incidents import Incidents
 from router.admin.metrics import metrics_endpoint
 from router.admin.tokens import TokenFile
 from router.errors import problem
@@ -55,7 +58,7 @@ def build_admin(config: Config, store: Store) -> ASGIApp:
 
 def routes(config: Config, store: Store) -> list[Route]:
     """Return all routes; each is described in `router.admin.openapi`."""
-    backends = Backends(config, store)
+    backends, commands, incidents = Backends(config, store), Commands(config, store), Incidents(config, store)
     journal = Path(config.router.journal)
 
     async def healthz(_: Request) -> Response:
@@ -100,6 +103,11 @@ def routes(config: Config, store: Store) -> list[Route]:
         ("/api/v1/experiments/{name}", resource(lambda name: views.explain(store, config, name).data), ["GET"]),
         ("/api/v1/experiments/{name}/evidence", resource(evidence), ["GET"]),
         ("/api/v1/experiments/{name}/decisions", resource(store.transitions), ["GET"]),
+        *((f"/api/v1/experiments/{{name}}/{command}", commands.named(command), ["POST"]) for command in Command),
+        ("/api/v1/incidents", incidents.all, ["GET"]),
+        # Keys have slashes in them.
+        ("/api/v1/incidents/{key:path}/acknowledge", incidents.acknowledge, ["POST"]),
+        ("/api/v1/audit", incidents.audit, ["GET"]),
         ("/api/v1/backends", backends.all, ["GET"]),
         ("/api/v1/backends/{name}/drain", backends.change, ["POST", "DELETE"]),
     ]

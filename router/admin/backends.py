@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import msgspec
 import structlog
@@ -16,11 +15,9 @@ from experiments.config.records import Config
 from experiments.config.serving import Backend
 from experiments.model import Drain
 from experiments.store import Store
+from router.admin.orders import Line, read_order
 
 _log = structlog.get_logger(__name__)
-_MAX_BYTES = 16 * 1024
-# Control characters have no place in a reason, and PostgreSQL stores no NUL.
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^(?![\s\S]*[\x00-\x1f\x7f])")]
 
 
 class DrainOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +65,7 @@ class Backends:
     async def _drain(self, request: Request) -> Response:
         """Let a backend, or one endpoint of it, get no new requests."""
         backend = self._named(request)
-        order = await _order(request)
+        order = await read_order(request, DrainOrder)
         drain = Drain(
             backend=backend.name,
             endpoint=_endpoint(backend, order.endpoint),
@@ -103,17 +100,3 @@ def _endpoint(backend: Backend, asked: str | None) -> str:
         if url.rstrip("/") == asked.rstrip("/"):
             return url
     raise HTTPException(404, f"{asked!r} is no endpoint of {backend.name}; its endpoints: {', '.join(backend.urls)}")
-
-
-async def _order(request: Request) -> DrainOrder:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > _MAX_BYTES:
-            raise HTTPException(413, f"the body is larger than {_MAX_BYTES} bytes")
-    try:
-        return msgspec.json.decode(data, type=DrainOrder)
-    except msgspec.ValidationError as error:
-        raise HTTPException(422, str(error)) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise HTTPException(400, f"the body is not JSON: {error}") from error

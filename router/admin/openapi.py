@@ -12,8 +12,13 @@ import msgspec
 from experiments.config import Config
 from experiments.evidence import Evidence
 from experiments.model import Drain
+from experiments.operating import Command
 from experiments.stored import Look, Transition
+from experiments.telling.escalation import Acknowledgement
+from experiments.telling.incidents import IncidentView
 from router.admin.backends import BackendView, DrainOrder
+from router.admin.experiments import CommandOrder
+from router.admin.incidents import CSV, JSON_LINES, AcknowledgementOrder
 from router.processes.reload_status import RefusedConfig
 
 Json = dict[str, Any]
@@ -74,6 +79,13 @@ class _Operation(NamedTuple):
     """Media types of plain text."""
 
 
+_COMMANDS = {
+    Command.PAUSE: "Control serves everyone until somebody resumes.",
+    Command.RESUME: "Go on where it was paused.",
+    Command.ROLLBACK: "End it: control serves everyone. Takes back a promotion, too.",
+    Command.PROMOTE: "End it: the treatment serves everyone.",
+    Command.STOP: "End it without a winner.",
+}
 _OPERATIONS = (
     _Operation("get", "/healthz", "Whether the process lives; open to all.", str),
     _Operation("get", "/readyz", "Whether the store can be read; with a note of what else is wrong.", str, (503,)),
@@ -93,6 +105,41 @@ _OPERATIONS = (
     _Operation("get", "/api/v1/experiments/{name}/evidence", "The newest evidence.", Evidence | None, (_BY_NAME, 503)),
     _Operation(
         "get", "/api/v1/experiments/{name}/decisions", "Changes of phase or stage.", list[Transition], (_BY_NAME, 503)
+    ),
+    *(
+        _Operation(
+            "post",
+            f"/api/v1/experiments/{{name}}/{command}",
+            f"{says} Role: operate.",
+            Transition,
+            (*_CHECKED_BODY, _BY_NAME, 409, 503),
+            body=CommandOrder,
+        )
+        for command, says in _COMMANDS.items()
+    ),
+    _Operation(
+        "get",
+        "/api/v1/incidents",
+        "What is critical and nobody has acknowledged, the oldest first.",
+        list[IncidentView],
+        (503,),
+    ),
+    _Operation(
+        "post",
+        "/api/v1/incidents/{key}/acknowledge",
+        "Take it on: it is not told again, unless it happens again. Role: operate.",
+        Acknowledgement,
+        (*_CHECKED_BODY, _BY_NAME, 503),
+        body=AcknowledgementOrder,
+    ),
+    _Operation(
+        "get",
+        "/api/v1/audit",
+        "Who or what did what, when, why, from which evidence: a JSON object a line, or CSV if `Accept` asks for it.",
+        str,
+        (_BY_NAME, 503),
+        query={"experiment": "Its name; all unless given."},
+        text_types=(JSON_LINES, CSV),
     ),
     _Operation("get", "/api/v1/backends", "All backends, with what is drained.", list[BackendView], (503,)),
     _Operation(
@@ -138,8 +185,12 @@ def document(config: Config) -> Json:
 
 def _described(operation: _Operation, schema_of: Mapping[str, Json], names: Mapping[str, list[str]]) -> Json:
     allowed = names.get(operation.path.split("/")[3] if "{name}" in operation.path else "", [])
-    name: Json = {"type": "string", "enum": allowed} if allowed else {"type": "string", "minLength": 1}
-    named = [{"name": "name", "in": "path", "required": True, "schema": name}]
+    schema: Json = {"type": "string", "enum": allowed} if allowed else {"type": "string", "minLength": 1}
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name in ("name", "key")
+        if f"{{{name}}}" in operation.path
+    ]
     asked = [
         {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
         for name, text in operation.query.items()
@@ -147,7 +198,7 @@ def _described(operation: _Operation, schema_of: Mapping[str, Json], names: Mapp
     described: Json = {
         "summary": operation.summary,
         "operationId": f"{operation.method}{operation.path.translate(str.maketrans('/.{}', '____'))}",
-        "parameters": [*(named if "{name}" in operation.path else []), *asked],
+        "parameters": [*named, *asked],
         "responses": _responses(operation, schema_of),
     }
     if operation.body is not None:

@@ -67,9 +67,22 @@ def check_files(config: Config) -> None:
         read_all(config.backends)
     except (SecretError, CertificateError, WarmupError) as error:
         raise UnusableError(str(error)) from error
+    _check_channels(config)
     for address, tls in ((config.router.listen, config.router.tls), (config.router.admin, config.router.admin_tls)):
         if tls is not None:
             _check_certificate(address, tls)
+
+
+def _check_channels(config: Config) -> None:
+    if config.router.notifications is None or not config.router.notifications.channels:
+        return
+    from router.notify.channels import ChannelError  # noqa: PLC0415  # a large library, rarely needed
+    from router.notify.configured import channels_of  # noqa: PLC0415
+
+    try:
+        channels_of(config)
+    except ChannelError as error:
+        raise UnusableError(str(error)) from error
 
 
 def _check_certificate(address: str, tls: Tls) -> None:

@@ -45,6 +45,9 @@ def resolve(reference: str, folder: Path, environ: Mapping[str, str] | None = No
 def secret_references(config: Config) -> list[str]:
     """Return every reference to a secret in a configuration."""
     references = [config.router.feedback.token, *(backend.api_key for backend in config.backends.values())]
+    if config.router.notifications is not None:
+        for channel in config.router.notifications.channels.values():
+            references += [channel.url, channel.secret]
     return [reference for reference in references if reference is not None]
 
 

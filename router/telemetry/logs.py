@@ -60,6 +60,15 @@ def configure_logs(level: int = logging.INFO) -> None:
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 
+def log_to_stderr() -> None:
+    """Set structlog up for a command that prints its result: what is logged goes to standard error, as it is then."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, redact, structlog.dev.ConsoleRenderer(colors=False)],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what must not be logged; a processor of structlog. Ids of exchanges stay."""
     for key, value in event.items():

@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 
 from experiments.store import Store, open_store
-from router.fakes.backend import FakeBackend
+from router.fakes.backend import Behaviour, FakeBackend
 from router.fakes.server import serving
 from router.processes.workers import bind
 
@@ -50,7 +50,7 @@ treatment = "small"
 ramp = {ramp}
 mirror_percent = {mirror}
 unit = "header:x-user-id"
-slices = ["header:x-language"]
+slices = {slices}
 [experiments.support.guardrails]
 agreement = {{ scorer = "agreement", margin = 0.05 }}
 errors = {{ max_relative = 1.2, margin = 0.05 }}
@@ -84,6 +84,8 @@ class Served:
     control: FakeBackend
     treatment: FakeBackend
     answered: list[str] = field(default_factory=list)
+    prompt: Callable[[int], str] = "question {}".format
+    """Number of a request -> what its user asks."""
 
     def pids(self, role: str) -> list[int]:
         """Process ids of the children of a role: `proxy` or `control`."""
@@ -111,7 +113,7 @@ class Served:
             await asyncio.gather(*(worker(session) for _ in range(concurrency)))
 
     async def ask(self, session: aiohttp.ClientSession, number: int, users: int) -> None:
-        body = {"model": "support", "messages": [{"role": "user", "content": f"question {number}"}]}
+        body = {"model": "support", "messages": [{"role": "user", "content": self.prompt(number)}]}
         headers = {"x-user-id": f"user-{number % users}", "x-language": ("en", "hi")[number % 2]}
         try:
             async with session.post(self.url + CHAT, json=body, headers=headers) as response:
@@ -148,8 +150,12 @@ def _served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
             workers: int = 1,
             min_days: float = 7,
             database: str = "sqlite:///t.db",
+            slices: str = '["header:x-language"]',
+            extra: str = "",
+            treatment_behaviour: Behaviour | None = None,
+            until: str = "running",
         ) -> Served:
-            control, treatment = FakeBackend(), FakeBackend()
+            control, treatment = FakeBackend(), FakeBackend(treatment_behaviour or Behaviour())
             urls = [stack.enter_context(serving(backend)) for backend in (control, treatment)]
             port, admin = free_port(), free_port()
             config = tmp_path / "config.toml"
@@ -164,7 +170,9 @@ def _served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
                     mirror=mirror,
                     min_days=min_days,
                     database=database,
+                    slices=slices,
                 )
+                + extra
             )
             log = stack.enter_context((tmp_path / "serve.log").open("wb"))
             command = [sys.executable, "-m", "router", "serve", "--config", str(config)]
@@ -175,19 +183,20 @@ def _served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
             running = Served(
                 process, config, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", store, control, treatment
             )
-            assert running.wait_for(lambda: _ready(running)), (tmp_path / "serve.log").read_text()
+            assert running.wait_for(lambda: _ready(running, until)), (tmp_path / "serve.log").read_text()
+            time.sleep(0.5)  # by then every proxy has read that it runs
             return running
 
         yield start
 
 
-def _ready(running: Served) -> bool:
+def _ready(running: Served, phase: str) -> bool:
     try:
         for url in (f"{running.url}/_touchstone/readyz", f"{running.admin}/readyz"):
             urllib.request.urlopen(url, timeout=5).read()
-    except OSError:
+        return running.phase() == phase
+    except (OSError, IndexError):
         return False
-    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -119,7 +119,12 @@ def test_an_operator_gets_what_the_document_promises(folder: Path, guarded: str)
         "ignored_auth",
         "negative_data_rejection",
     } <= asked.checks
-    assert {(DRAIN_PATH, 200), ("/metrics", 200), ("/api/v1/config", 200)} <= asked.answers.keys()
+    assert {
+        (DRAIN_PATH, 200),
+        ("/metrics", 200),
+        ("/api/v1/config", 200),
+        ("/api/v1/audit", 200),
+    } <= asked.answers.keys()
 
 
 def test_a_reader_gets_what_the_document_promises_and_changes_nothing(folder: Path, guarded: str) -> None:

@@ -9,7 +9,7 @@ from tests_config import make_config
 
 from examples.support_model.catalog import MODELS
 from examples.support_model.serve import running as model_running
-from experiments.golden import load_golden
+from experiments.golden.sets import load_golden
 from experiments.model import Phase, Route
 from router.app import build_app
 from router.fakes.server import serving

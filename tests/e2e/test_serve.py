@@ -95,7 +95,7 @@ async def test_a_treatment_that_is_as_good_and_cheaper_is_promoted_and_serves_ev
     assert promoted, running.get("/api/v1/experiments")
     assert running.control.received == []
     stages = [t.to_stage for t in running.store.transitions("support")]
-    assert stages == [0, 1, 1]
+    assert stages == [0, 0, 1, 1], "its gate, the first stage, the second, the end"
 
 
 async def test_a_treatment_that_is_worse_is_rolled_back_and_serves_nobody_within_a_second(served) -> None:

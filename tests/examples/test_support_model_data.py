@@ -9,7 +9,7 @@ from pathlib import Path
 
 from examples.support_model.data import CHAT_TEMPLATE, GOLDEN, LANGUAGES, golden_samples, prompt, samples
 from examples.support_model.train import unseen_samples
-from experiments.golden import load_golden
+from experiments.golden.sets import load_golden
 
 ROOT = Path(__file__).parents[2]
 

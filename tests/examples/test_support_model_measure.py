@@ -14,7 +14,7 @@ from examples.support_model.data import GOLDEN
 from examples.support_model.errors import SupportModelError
 from examples.support_model.measure import answers, compare, ladder
 from examples.support_model.serve import running
-from experiments.golden import Expected, GoldenItem, load_golden
+from experiments.golden.sets import Expected, GoldenItem, load_golden
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

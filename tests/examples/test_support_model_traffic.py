@@ -12,7 +12,7 @@ import pytest
 
 from examples.support_model.data import GOLDEN
 from examples.support_model.traffic import APPS, Question, Traffic, questions, request_body
-from experiments.golden import Expected, GoldenItem, load_golden
+from experiments.golden.sets import Expected, GoldenItem, load_golden
 from router.fakes.backend import Behaviour, FakeBackend
 from router.fakes.server import serving
 from router.processes.workers import bind

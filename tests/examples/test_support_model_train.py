@@ -17,7 +17,7 @@ from examples.support_model.export import gguf_name
 from examples.support_model.measure import answers
 from examples.support_model.serve import running
 from examples.support_model.train import Recipe
-from experiments.golden import load_golden
+from experiments.golden.sets import load_golden
 
 ROOT = Path(__file__).parents[2]
 

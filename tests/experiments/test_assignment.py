@@ -1,7 +1,10 @@
-from hypothesis import given
-from hypothesis import strategies as st
+from collections import Counter
 
-from experiments.assignment import BUCKETS, assign, unit_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+
+from experiments.assignment import BUCKETS, assign, cohort, unit_of
 from experiments.model import CONTROL, TREATMENT
 
 units = st.binary(max_size=64)
@@ -59,3 +62,35 @@ def test_shares_over_many_units_follow_the_split() -> None:
 
     assert abs(treated - 5000) < 4.5 * (50_000 * 0.1 * 0.9) ** 0.5
     assert assign(0, 0).variant == CONTROL
+
+
+@given(units, st.text(max_size=80), st.integers(1, 10))
+def test_a_unit_always_falls_into_the_same_of_all_cohorts(unit: bytes, salt: str, count: int) -> None:
+    assert cohort(salt, unit, count) == cohort(salt, unit, count)
+    assert 0 <= cohort(salt, unit, count) < count
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.text(max_size=20), st.integers(2, 6))
+def test_cohorts_are_equally_large(salt: str, count: int) -> None:
+    """By chi-square; of a thousand million right divisions one is told to be wrong."""
+    sizes = Counter(cohort(salt, str(n).encode(), count) for n in range(4_000))
+
+    expected = 4_000 / count
+    assert sum((sizes[index] - expected) ** 2 / expected for index in range(count)) < chi2.isf(1e-9, count - 1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.text(max_size=20), st.text(max_size=20), st.integers(2, 6))
+def test_a_cohort_says_nothing_of_the_variant_even_with_the_same_salt(salt: str, other: str, count: int) -> None:
+    """In every cohort the split is the configured one, whatever the salts are."""
+    users = [str(n).encode() for n in range(4_000)]
+    for own in (salt, other):
+        inside = [user for user in users if cohort(salt, user, count) == 0]
+        treated = sum(assign(unit_of(own, user).bucket, 5_000).variant == TREATMENT for user in inside)
+
+        assert abs(treated - len(inside) / 2) < 6 * (len(inside) / 4) ** 0.5
+
+
+def test_cohorts_are_pinned_so_that_an_upgrade_moves_nobody() -> None:
+    assert [cohort("support", f"user-{n}".encode(), 3) for n in range(1, 7)] == [1, 2, 0, 0, 1, 2]

@@ -3,21 +3,26 @@
 import itertools
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import event
 from structlog.testing import capture_logs
-from tests_history import CHAT, CONFIG, START, Answer, Life, bad, good, living
+from tests_history import CHAT, CONFIG, START, Answer, Life, bad, good, live_through, living
 
+from experiments.controller import Controller
 from experiments.evidence import Action, Code, Decision
 from experiments.journal_format import encode, end_mark, segment_name
 from experiments.model import TREATMENT, Exchange, Feedback, Phase, Role
+from experiments.recorder import Recorder
 from experiments.replay import replay
-from experiments.store import Store
+from experiments.store import Store, open_store
+from experiments.telling.alerts import Alerts
+from experiments.telling.escalation import EscalationPolicy, Notification
+from experiments.telling.incidents import incident_log
 
 GONE = 2**22 + 1
 """No process has this id."""
@@ -485,3 +490,49 @@ def test_a_look_keeps_every_bit_of_its_evidence_in_the_store(live) -> None:
     assert stored is not None
     assert stored.decision == decision
     assert msgspec.json.decode(msgspec.json.encode(stored.evidence), type=type(stored.evidence)) == stored.evidence
+
+
+# --- telling people ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def told(life: Life) -> Iterator[list[str]]:
+    """Begin anew with alerts, on connections of their own; what they tell is in the list."""
+    known: set[str] = set()
+    titles: list[str] = []
+
+    def put(notes: Sequence[Notification], _: float) -> int:
+        new = [note for note in notes if note.id not in known]
+        known.update(note.id for note in new)
+        titles.extend(note.title for note in new)
+        return len(new)
+
+    with closing(open_store(life.config.router.database)) as store:
+        alerts = Alerts(store.transitions, incident_log(store), EscalationPolicy(), put)
+        life.controller = Controller(life.config, life.store, Recorder(life.config, life.store), alerts=alerts)
+        yield titles
+
+
+def test_a_rollback_is_told_in_the_tick_that_decided_it(live) -> None:
+    life = live()
+    with told(life) as titles:
+        live_through(life, bad, ticks=8, users=100)
+
+    assert titles[0] == "support is running at stage 1: the treatment serves 10 %"
+    assert titles[-1] == "support is rolled back, control serves everyone"
+
+
+def test_what_has_happened_is_told_though_the_tick_fails(live) -> None:
+    life = live()
+    with told(life) as titles:
+        life.start()
+        event.listen(life.store.engine, "begin", _refuse)
+        with pytest.raises(ConnectionError):
+            life.tick()
+        event.remove(life.store.engine, "begin", _refuse)
+
+    assert titles == ["support is running at stage 1: the treatment serves 10 %"]
+
+
+def _refuse(_: object) -> None:
+    raise ConnectionError

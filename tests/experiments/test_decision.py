@@ -3,8 +3,10 @@
 import math
 from typing import Any
 
+import pytest
 from tests_builders import make_experiment
 
+from experiments.config.guarding import Trips
 from experiments.config.records import Goal, Guardrail, Policy
 from experiments.decision import Progress, decide
 from experiments.evidence import (
@@ -14,7 +16,9 @@ from experiments.evidence import (
     Evidence,
     Interval,
     Kind,
+    Late,
     MetricEvidence,
+    Recent,
     SplitEvidence,
     Verdict,
 )
@@ -176,3 +180,101 @@ def test_guardrails_of_events_only_need_no_proof_of_safety_but_must_not_harm() -
     quiet = metric("thumbs_up", kind=Kind.EVENT, peak_log_e_noninferior=None, log_e_any_loss=None)
 
     assert decided(evidence(metric(), quiet, cost()), guardrails=(thumbs,))[0] is Action.PROMOTE
+
+
+# --- hard trips -------------------------------------------------------------------------------------------------------
+
+
+def recent(treatment: tuple[int, int, int], control: tuple[int, int, int] = (100, 0, 0)) -> tuple[Recent, Recent]:
+    """(requests, failed, empty) of each."""
+    sides = (("control", control), ("treatment", treatment))
+    first, second = (Recent(variant=v, requests=n, failed=bad, empty=empty) for v, (n, bad, empty) in sides)
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("found", "codes"),
+    [
+        (recent((20, 10, 0)), {Code.FAILING}),
+        (recent((20, 0, 10)), {Code.EMPTY_ANSWERS}),
+        (recent((40, 20, 20)), {Code.FAILING, Code.EMPTY_ANSWERS}),
+    ],
+)
+def test_a_treatment_that_is_plainly_broken_is_paused_at_once(found, codes: set[Code]) -> None:
+    first_minute = Progress(stage=0, epoch_seconds=30, stage_seconds=30)
+
+    assert decided(evidence(recent=found), first_minute) == (Action.PAUSE, codes)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        recent((19, 19, 0)),
+        recent((100, 49, 49)),
+        recent((100, 60, 0), control=(100, 40, 0)),
+        recent((100, 0, 60), control=(100, 0, 30)),
+    ],
+    ids=["too-few", "not-often-enough", "control-fails-too", "control-is-as-empty"],
+)
+def test_what_is_rare_or_the_fault_of_both_trips_nothing(found) -> None:
+    assert decided(evidence(recent=found))[0] in {Action.PROMOTE, Action.HOLD}
+
+
+def test_what_a_trip_does_is_the_policys_choice() -> None:
+    broken = evidence(recent=recent((100, 100, 0)))
+
+    assert decided(broken, trips=Trips(action="rollback"))[0] is Action.ROLLBACK
+    assert decided(broken, trips=Trips(action="off"))[0] is Action.PROMOTE
+
+
+def test_proven_harm_goes_before_a_trip() -> None:
+    harmed = evidence(metric(verdict=Verdict.HARM, peak_log_e_harm=9.0), recent=recent((100, 100, 0)))
+
+    assert decided(harmed) == (Action.ROLLBACK, {Code.HARM})
+
+
+def test_while_control_is_down_nothing_rises() -> None:
+    down = recent((100, 0, 0), control=(100, 50, 0))
+
+    assert decided(evidence(recent=down)) == (Action.HOLD, {Code.CONTROL_FAILING})
+    assert decided(evidence(recent=down), ramp=(10.0, 50.0)) == (Action.HOLD, {Code.CONTROL_FAILING})
+
+
+# --- slices -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_waived_value_of_a_protected_slice_holds_nothing() -> None:
+    hindi = metric(slice="language=hi", peak_log_e_noninferior=0.5)
+    policy = Policy(min_units=200, protected_slices=("language",), waived_slices=("language=hi",))
+    waiving = experiment().model_copy(update={"policy": policy})
+
+    assert decide(evidence(metric(), metric("errors"), cost(), hindi), waiving, LATER).action is Action.PROMOTE
+
+
+def test_harm_in_one_slice_holds_where_the_policy_says_so_and_harm_beyond_it_does_not() -> None:
+    holding = experiment().model_copy(update={"policy": Policy(min_units=200, on_slice_harm="hold")})
+    hindi = metric(slice="language=hi", verdict=Verdict.HARM, peak_log_e_harm=9.0)
+    overall = metric(verdict=Verdict.HARM, peak_log_e_harm=9.0)
+
+    held = decide(evidence(metric(), hindi, cost()), holding, LATER)
+
+    assert (held.action, [reason.code for reason in held.reasons]) == (Action.HOLD, [Code.SLICE_HARM])
+    assert decide(evidence(overall, hindi, cost()), holding, LATER).action is Action.ROLLBACK
+
+
+# --- after a promotion ------------------------------------------------------------------------------------------------
+
+
+def test_late_harm_takes_a_promotion_back_and_nothing_else_does() -> None:
+    alarm = Late(metric="quality", units=900, peak=13.0, threshold=12.6)
+    quiet = Late(metric="errors", units=900, peak=12.0, threshold=12.6)
+    harmed_once = metric(verdict=Verdict.HARM, peak_log_e_harm=9.0)
+
+    assert decided(evidence(phase=Phase.PROMOTED, late=(quiet, alarm))) == (Action.ROLLBACK, {Code.LATE_HARM})
+    assert decided(evidence(harmed_once, phase=Phase.PROMOTED, late=(quiet,))) == (Action.HOLD, set())
+
+
+def test_a_promoted_treatment_that_breaks_is_taken_back_at_once() -> None:
+    broken = evidence(phase=Phase.PROMOTED, recent=recent((100, 90, 0)))
+
+    assert decided(broken) == (Action.ROLLBACK, {Code.FAILING})

@@ -180,3 +180,39 @@ def test_the_same_rows_in_the_same_looks_give_the_same_evidence_to_the_last_bit(
     ]
 
     assert found[0] == found[1]
+
+
+# --- after a promotion ------------------------------------------------------------------------------------------------
+
+
+def promoted(evaluator: Evaluator, values: list[float], first: int, now: float):
+    outcomes = [outcome(f"p{first + n}", "quality", value) for n, value in enumerate(values)]
+    exposed = [make_exchange(unit=o.unit, at=now - 100) for o in outcomes]
+    return evaluator.look(now, 0, Phase.PROMOTED, exposed, outcomes, [])
+
+
+def test_harm_that_begins_after_a_long_good_time_is_noticed_where_the_e_process_is_still_silent() -> None:
+    evaluator = Evaluator(make_experiment(), 1)
+    look(evaluator, [outcome(f"u{n}", "quality", 0.0) for n in range(3000)])
+    clean = promoted(evaluator, [0.0] * 2000, 0, 6000.0)
+
+    late = promoted(evaluator, [-float(n % 4 == 0) for n in range(200)], 2000, 7000.0)
+
+    watch = {found.metric: found for found in late.late}["quality"]
+    assert {found.metric for found in clean.late} == {"quality", "errors"}
+    assert all(found.peak < found.threshold for found in clean.late)
+    assert watch.peak >= watch.threshold
+    assert watch.units == 2200
+    assert late.of("quality").verdict is not Verdict.HARM, "its capital is spent on the good time"
+
+
+def test_before_a_promotion_there_is_no_such_watch() -> None:
+    assert look(Evaluator(make_experiment(), 1), [outcome("u", "quality", 0.0)]).late == ()
+
+
+def test_the_last_requests_of_both_variants_are_counted_for_the_hard_trips() -> None:
+    rows = [make_exchange(at=990.0, assigned=TREATMENT, error="timeout"), make_exchange(at=995.0)]
+
+    evidence = Evaluator(make_experiment(), 1).look(1000.0, 0, Phase.RUNNING, rows, [], [])
+
+    assert [(r.variant, r.requests, r.failed) for r in evidence.recent] == [(CONTROL, 1, 0), (TREATMENT, 1, 1)]

@@ -1,7 +1,7 @@
 import pytest
 
 from experiments.evidence import Action, Decision
-from experiments.lifecycle import is_last_stage, start, step
+from experiments.lifecycle import is_last_stage, start, step, wait
 from experiments.model import Phase
 
 
@@ -56,3 +56,26 @@ def test_policy_may_pause_instead_of_rolling_back_and_notify_instead_of_promotin
     assert paused is not None
     assert (paused.phase, paused.split_basis_points) == (Phase.PAUSED, 0)
     assert step(careful, start(careful, 1), _decision(Action.PROMOTE)) is None
+
+
+def test_at_the_gate_control_serves_everyone_and_nothing_is_mirrored(experiment) -> None:
+    route = wait(experiment(), epoch=2)
+
+    assert (route.phase, route.epoch, route.split_basis_points, route.mirror_basis_points) == (Phase.GATED, 2, 0, 0)
+
+
+def test_a_holdback_stays_with_control_and_goes_on_being_compared(experiment) -> None:
+    careful = experiment(mirror_percent=20.0)
+    careful = careful.model_copy(update={"policy": careful.policy.model_copy(update={"holdback_percent": 2.5})})
+
+    after = step(careful, start(careful, 1), _decision(Action.PROMOTE))
+
+    assert after is not None
+    assert (after.phase, after.split_basis_points, after.mirror_basis_points) == (Phase.PROMOTED, 9_750, 2_000)
+
+
+def test_a_trip_pauses_and_can_be_resumed(experiment) -> None:
+    after = step(experiment(), start(experiment(), 1), _decision(Action.PAUSE))
+
+    assert after is not None
+    assert (after.phase, after.split_basis_points, after.mirror_basis_points) == (Phase.PAUSED, 0, 0)

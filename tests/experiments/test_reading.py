@@ -73,3 +73,22 @@ def test_one_token_has_no_next() -> None:
 
 def test_a_cut_off_text_does_not_matter_where_the_backend_reported_its_tokens() -> None:
     assert read_texts(exchange(sse(4, tokens=4), truncated=True)).inter_token_ms == pytest.approx(20.0)
+
+
+ASKED = {"id": "x", "at": 1.0, "experiment": "support", "status": 200}
+
+
+@pytest.mark.parametrize(
+    ("answer", "empty"),
+    [
+        ('{"choices": [{"message": {"content": ""}}]}', True),
+        ('{"choices": [{"message": {"content": " \\n NaN "}}]}', True),
+        ('{"choices": [{"message": {"content": "no"}}]}', False),
+        ('{"choices": [{"message": {"content": null, "tool_calls": [{"id": "1"}]}}]}', False),
+        ("not JSON", False),
+    ],
+)
+def test_an_answer_with_nothing_in_it_is_noted(answer: str, empty: bool) -> None:
+    assert read_texts(Exchange(**{**ASKED, "response_text": answer})).empty is empty
+    assert not read_texts(Exchange(**{**ASKED, "response_text": answer, "status": 404})).empty
+    assert not read_texts(Exchange(**{**ASKED, "response_text": answer, "error": "reset"})).empty

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from experiments.config.records import Config, RouterSettings
+from experiments.config.records import PROMPT_SLICES, Config, RouterSettings, Slice, Source
 from experiments.journal_format import encode, end_mark, segment_name
-from experiments.model import Exchange, Feedback
+from experiments.languages import ATTRIBUTES
+from experiments.model import CONTROL, TREATMENT, Exchange, Feedback, Role
 from experiments.recorder import Recorder, read_texts
+from experiments.scoring import ExperimentScorer
 from experiments.store import Watermarks
 
 GONE = 2**22 + 1
@@ -179,3 +181,91 @@ def test_prompt_answer_and_tokens_are_read_from_the_bodies() -> None:
 
     assert (loaded.prompt, loaded.answer, loaded.finish_reason) == ("नमस्ते", "hello", "stop")
     assert (loaded.input_tokens, loaded.output_tokens, loaded.tokens_estimated) == (7, 1, False)
+
+
+# --- slices that are found in the prompt ------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="sliced")
+def _sliced(experiment):
+    """The experiment `support` with all slices of the prompt, and one of a header."""
+    found = [Slice(attribute=name, source=Source(kind="prompt", name=name)) for name in PROMPT_SLICES]
+    tenant = Slice(attribute="x-tenant", source=Source(kind="header", name="x-tenant"))
+    return experiment(slices=(*found, tenant))
+
+
+@pytest.fixture(name="slicing")
+def _slicing(journal, store, sliced):
+    settings = RouterSettings(journal=journal)
+    config = Config(path=journal / "c.toml", router=settings, backends={}, experiments={"support": sliced})
+    return Recorder(config, store)
+
+
+def asking(name: str, prompt: str, **more) -> Exchange:
+    body = msgspec.json.encode({"messages": [{"role": "user", "content": prompt}]}).decode()
+    return exchange(name, request_text=body, **more)
+
+
+def test_what_the_configuration_takes_from_a_prompt_is_what_can_be_found_in_one() -> None:
+    assert set(PROMPT_SLICES) == ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("where is my order, it has not come yet", ("en", "latin", "no")),
+        ("mera order kab aayega", ("hi-Latn", "latin", "yes")),
+        ("मेरा order कब आएगा", ("hi", "mixed", "yes")),
+        ("मुझे पैसे वापस चाहिए", ("hi", "devanagari", "no")),
+        ("où est ma commande, elle n'est pas arrivée", ("fr", "latin", "cannot tell")),
+        ("12345", ("cannot tell", "cannot tell", "cannot tell")),
+        ("", ("cannot tell", "cannot tell", "cannot tell")),
+    ],
+)
+def test_language_script_and_switching_are_found_when_an_exchange_is_loaded(
+    journal, slicing, store, prompt: str, found: tuple[str, ...]
+) -> None:
+    (journal / alive()).write_bytes(encode(asking("a", prompt, slices={"x-tenant": "acme"})))
+
+    slicing.record()
+
+    [stored] = store.exchanges("support", 1, 0, 99)
+    assert stored.exchange.slices == {"x-tenant": "acme"} | dict(zip(PROMPT_SLICES, found, strict=True))
+
+
+def test_a_prompt_that_is_missing_cut_off_or_unreadable_is_one_of_which_it_cannot_be_told(
+    journal, slicing, store
+) -> None:
+    cut = asking("b", "mera order kab aayega").request_text[:40]
+    (journal / alive()).write_bytes(encode(exchange("a")) + encode(exchange("b", request_text=cut)))
+    slicing.record()
+
+    for stored in store.exchanges("support", 1, 0, 99):
+        assert stored.exchange.slices == dict.fromkeys(PROMPT_SLICES, "cannot tell")
+
+
+def test_an_experiment_that_asks_for_none_gets_none(journal, recorder, store) -> None:
+    (journal / alive()).write_bytes(encode(asking("a", "mera order kab aayega", slices={"x-tenant": "acme"})))
+
+    recorder.record()
+
+    [stored] = store.exchanges("support", 1, 0, 99)
+    assert stored.exchange.slices == {"x-tenant": "acme"}
+
+
+@pytest.mark.parametrize("assigned", [CONTROL, TREATMENT])
+def test_the_outcomes_of_a_mirrored_pair_have_the_slices_of_its_prompt(
+    journal, slicing, store, sliced, assigned: str
+) -> None:
+    other = TREATMENT if assigned == CONTROL else CONTROL
+    more = {"pair": "a", "status": 200, "latency_ms": 5.0}
+    live = asking("a", "mera order kab aayega", assigned=assigned, served=assigned, **more)
+    shadow = asking("b", "mera order kab aayega", assigned=other, served=other, role=Role.SHADOW, **more)
+    (journal / alive()).write_bytes(encode(live) + encode(shadow))
+    slicing.record()
+
+    [pair] = store.unscored_pairs(10)
+    outcomes = ExperimentScorer(sliced).outcomes(*pair)
+
+    assert {outcome.metric for outcome in outcomes} == {"errors", "latency"}
+    assert all(outcome.slices["language"] == "hi-Latn" for outcome in outcomes)

@@ -7,7 +7,7 @@ import pytest
 from tests_builders import make_experiment, make_pair
 
 from experiments.config.records import Guardrail, Monitor, Price
-from experiments.golden import Expected, GoldenError, GoldenItem, GoldenSet, load_golden
+from experiments.golden.sets import Expected, GoldenError, GoldenItem, GoldenSet, load_golden
 from experiments.model import TREATMENT
 from experiments.scorers import Answer, PairScore, scorer_for
 from experiments.scoring import ExperimentScorer, score_pending

@@ -33,7 +33,9 @@ def make_experiment(**changes: Any) -> Experiment:
 
 def make_exchange(seq: int = 0, **changes: Any) -> StoredExchange:
     texts = {
-        name: changes.pop(name) for name in ("prompt", "answer", "input_tokens", "output_tokens") if name in changes
+        name: changes.pop(name)
+        for name in ("prompt", "answer", "input_tokens", "output_tokens", "empty")
+        if name in changes
     }
     number = next(_numbers)
     values: dict[str, Any] = {

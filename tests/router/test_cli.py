@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from sqlalchemy import text
 from tests_history import CONFIG, Life, bad, good, live_through, living, write_config
 from typer.testing import CliRunner, Result
 
+from experiments.telling.escalation import Event, Severity
+from experiments.telling.incidents import incident_log
 from router.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +131,29 @@ def test_an_experiment_that_is_not_configured_is_told_with_those_that_are(tmp_pa
     said = one_line(touchstone(command, "suport", "--config", path))
 
     assert said == f"no experiment 'suport' in {path}; there are: support"
+
+
+def test_an_experiment_is_paused_and_resumed_with_a_reason_that_is_kept(life: Life) -> None:
+    life.start()
+
+    paused = touchstone("pause", "support", "--reason", "the pager\nrings", "-c", life.config.path)
+    again = one_line(touchstone("pause", "support", "-r", "x", "-c", life.config.path))
+    resumed = touchstone("resume", "support", "-r", "all clear", "-c", life.config.path)
+
+    assert (paused.exit_code, paused.stdout) == (0, "support: running -> paused, split 0 %\n")
+    assert again == "support is paused: only a running experiment is paused"
+    assert resumed.stdout.startswith("support: paused -> running")
+    told = [(t.actor.partition(":")[0], t.reason) for t in life.store.transitions("support")[1:]]
+    assert told == [("cli", "the pager rings"), ("cli", "all clear")]
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "rollback", "promote", "stop"])
+def test_a_command_needs_a_reason_and_an_experiment_that_there_is(life: Life, command: str) -> None:
+    life.start()
+
+    assert touchstone(command, "support", "-c", life.config.path).exit_code == 2
+    assert one_line(touchstone(command, "support", "-r", " ", "-c", life.config.path)).startswith("a reason is needed")
+    assert "there are: support" in one_line(touchstone(command, "other", "-r", "x", "-c", life.config.path))
 
 
 @pytest.mark.parametrize(("answer", "said"), [(good, "promoted"), (bad, "rolled back")])
@@ -252,3 +278,92 @@ def test_a_postgresql_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["status", "-c", str(path)], catch_exceptions=False)
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def _traffic(folder: Path, more: str = "") -> Path:
+    path = folder / "traffic.toml"
+    path.write_text(f"requests_per_day = 2000\nunits_per_day = 1000\n{more}", encoding="utf-8")
+    return path
+
+
+def test_plan_says_before_the_start_what_to_expect_and_needs_no_database(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+
+    done = touchstone("plan", "--traffic", _traffic(tmp_path, "[discordance]\nagreement = 0.1\n"), "-c", config)
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    said = done.stdout.splitlines()
+    assert said[0] == "support: 1,000 new units a day, 1,000 of them with a mirrored request"
+    assert any(line.startswith("- agreement, all traffic: if there is no loss, one of 20 points is") for line in said)
+    assert any(line.startswith("warning: cannot tell") for line in said)
+    assert not (tmp_path / "touchstone.db").exists()
+
+
+def test_plan_as_json_has_the_same_experiments(tmp_path: Path) -> None:
+    done = touchstone("plan", "-t", _traffic(tmp_path), "-e", "support", "--json", "-c", write_config(tmp_path))
+
+    assert [made["experiment"] for made in json.loads(done.stdout)] == ["support"]
+
+
+def test_plan_refuses_an_unknown_experiment_and_a_file_of_traffic_that_is_wrong_in_one_line(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+
+    stranger = one_line(touchstone("plan", "-t", _traffic(tmp_path), "-e", "suport", "-c", config))
+    missing = one_line(touchstone("plan", "-t", tmp_path / "none.toml", "-c", config))
+    misspelt = one_line(touchstone("plan", "-t", _traffic(tmp_path, "eror_rate = 0.1"), "-c", config))
+
+    assert stranger == f"no experiment 'suport' in {config}; there are: support"
+    assert missing == f"{tmp_path / 'none.toml'}: cannot be read: No such file or directory"
+    assert misspelt.startswith(f"{tmp_path / 'traffic.toml'}: eror_rate: ")
+    assert touchstone("plan", "-c", config).exit_code == 2
+
+
+def test_plan_of_a_configuration_without_experiments_is_one_line(tmp_path: Path) -> None:
+    config = write_config(tmp_path, '[router]\ndefault_backend = "a"\n[backends.a]\nurl = "http://127.0.0.1:9"\n')
+
+    assert "there is nothing to plan" in one_line(touchstone("plan", "-t", _traffic(tmp_path), "-c", config))
+
+
+# --- acknowledge and audit --------------------------------------------------------------------------------------------
+
+
+def test_an_incident_is_acknowledged_by_its_key_and_stands_in_the_audit(life: Life, tmp_path: Path) -> None:
+    life.start()
+    key, now = "support/1/rolled_back/0", time.time()
+    incident_log(life.store).record([Event(key=key, severity=Severity.CRITICAL, at=now, title="rolled back")])
+    config = tmp_path / "config.toml"
+
+    done = touchstone("acknowledge", key, "--reason", " on\nit ", "-c", config)
+    again = touchstone("acknowledge", "support/9/x", "--reason", "on it", "-c", config)
+    silent = touchstone("acknowledge", key, "--reason", " ", "-c", config)
+    audit = touchstone("audit", "support", "-c", config)
+
+    assert (done.exit_code, done.stdout) == (0, f"{key}: acknowledged, and told no more unless it happens again\n")
+    assert one_line(again).startswith("nothing has happened under the key 'support/9/x'")
+    assert one_line(silent) == "a reason is needed: --reason TEXT"
+    rows = [json.loads(line) for line in audit.stdout.splitlines()]
+    assert [(row["what"], row["why"]) for row in rows] == [("epoch started", "first epoch"), ("acknowledged", "on it")]
+    assert rows[1]["actor"].startswith("cli:")
+
+
+def test_the_audit_as_csv_has_a_header_and_the_ends_of_lines_of_csv(life: Life, tmp_path: Path) -> None:
+    live_through(life, bad)
+
+    done = touchstone("audit", "--format", "csv", "-c", tmp_path / "config.toml")
+
+    header, *rows = done.stdout_bytes.decode().split("\r\n")
+    assert header == "time,actor,experiment,epoch,what,from,to,why,look,evidence"
+    assert len(rows) >= 3
+
+
+def test_the_audit_refuses_an_unknown_experiment_and_an_unknown_format_in_one_line(life: Life, tmp_path: Path) -> None:
+    life.start()
+    config = tmp_path / "config.toml"
+
+    assert one_line(touchstone("audit", "suport", "-c", config)) == (
+        "no experiment 'suport' has begun; there are: support"
+    )
+    assert one_line(touchstone("audit", "--format", "xml", "-c", config)) == "'xml' is no format: json or csv"

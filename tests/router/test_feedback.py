@@ -21,10 +21,12 @@ from experiments.config.records import Guardrail, Monitor
 from experiments.config.serving import FeedbackSettings
 from experiments.journal_format import Entry, read_segment
 from experiments.model import Feedback
+from experiments.model import Route as ExperimentRoute
 from router.fakes.server import serving
 from router.feedback import FeedbackEndpoint, Lookup
 from router.journal import Journal
 from router.processes.secrets import SecretError
+from router.routes import RouteTable
 from router.timing import uuid7
 
 OLD = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -63,7 +65,11 @@ def _endpoint(tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
     with ExitStack() as stack:
 
         def start(
-            lookup: Lookup = {OLD: "support"}.get, *, settings: dict[str, Any] | None = None, **limits: int
+            lookup: Lookup = {OLD: "support"}.get,
+            *,
+            settings: dict[str, Any] | None = None,
+            routes: tuple[ExperimentRoute, ...] = (),
+            **limits: int,
         ) -> Endpoint:
             config = make_config(
                 tmp_path / "journal",
@@ -79,7 +85,7 @@ def _endpoint(tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
             journal = Journal(tmp_path / "journal", **limits)
             stack.callback(journal.close)
             journal.start()
-            taking = FeedbackEndpoint(config, journal, lookup)
+            taking = FeedbackEndpoint(config, journal, lookup, RouteTable(config, routes).member)
             app = Starlette(routes=[Route("/", taking.__call__, methods=["POST"])])
             return Endpoint(stack.enter_context(serving(app)), tmp_path / "journal", journal)
 
@@ -121,6 +127,14 @@ def test_a_unit_may_stand_in_for_the_exchange_and_is_never_stored_as_it_came(end
     [found] = running.recorded()
     assert answer == (200, {"accepted": True})
     assert (found.exchange, found.unit, found.experiment) == ("", unit_of("support", b"user-1").key, "support")
+
+
+def test_a_unit_is_known_by_the_salt_of_its_attempt(endpoint) -> None:
+    running = endpoint(routes=(ExperimentRoute(experiment="support", salt="support/2"),))
+
+    running.post({"unit": "user-1", "experiment": "support", "metric": "thumbs_up", "value": 1})
+
+    assert running.recorded()[0].unit == unit_of("support/2", b"user-1").key
 
 
 def test_feedback_on_an_exchange_that_has_not_reached_the_store_yet_is_taken(endpoint) -> None:

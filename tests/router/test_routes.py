@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_config import CHAT, make_config
 
-from experiments.config.records import Config, Match, Source
+from experiments.assignment import cohort
+from experiments.config.records import Cohort, Config, Match, Source
 from experiments.model import Phase, Route
 from router.routes import RouteTable, RouteWatcher, read_source
 
@@ -28,8 +29,8 @@ def config(tmp_path: Path, *matches: Match) -> Config:
 
 
 def found(table: RouteTable, path: str = CHAT, headers: dict[bytes, bytes] | None = None, body: bytes = BODY):
-    bound = table.find(path, headers or {}, body)
-    return bound.experiment.name if bound else None
+    found = table.find(path, headers or {}, body, "id")
+    return found.bound.experiment.name if found else None
 
 
 def test_a_request_is_found_by_its_exact_path(tmp_path: Path) -> None:
@@ -68,17 +69,92 @@ def test_a_body_that_names_no_model_belongs_to_no_experiment_that_asks_for_one(t
 def test_an_experiment_has_the_route_of_the_store_and_the_draft_until_there_is_one(tmp_path: Path) -> None:
     stranger = Route(experiment="of-another-configuration", split_basis_points=10_000)
 
-    with_row = RouteTable(config(tmp_path), [stranger, ROUTE]).find(CHAT, {}, BODY)
-    without = RouteTable(config(tmp_path), [stranger]).find(CHAT, {}, BODY)
+    with_row = RouteTable(config(tmp_path), [stranger, ROUTE]).find(CHAT, {}, BODY, "id")
+    without = RouteTable(config(tmp_path), [stranger]).find(CHAT, {}, BODY, "id")
 
     assert with_row is not None
     assert without is not None
-    assert with_row.route == ROUTE
-    assert (without.route.phase, without.route.split_basis_points, without.route.mirror_basis_points) == (
+    assert with_row.bound.route == ROUTE
+    route = without.bound.route
+    assert (route.phase, route.split_basis_points, route.mirror_basis_points) == (
         Phase.DRAFT,
         0,
         0,
     )
+
+
+# --- units, and several treatments that divide them -------------------------------------------------------------------
+
+
+def test_the_unit_is_what_the_request_says_and_the_exchange_where_it_says_nothing(tmp_path: Path) -> None:
+    table = RouteTable(config(tmp_path))
+
+    known, unknown = (table.find(CHAT, headers, BODY, "id-7") for headers in ({b"x-user-id": b"u1"}, {}))
+
+    assert known is not None
+    assert unknown is not None
+    assert (known.unit_id, unknown.unit_id) == ("u1", "id-7")
+
+
+def several(tmp_path: Path, unit: Source, *treatments: str) -> Config:
+    """An experiment for each treatment, on the same requests, in an order that is not that of the cohorts."""
+    one = make_config(tmp_path, "http://a", "http://b")
+    members = {}
+    for index, treatment in reversed(list(enumerate(treatments))):
+        shared = Cohort(group="support", index=index, count=len(treatments), salt="support")
+        change = {"name": f"support.{treatment}", "treatment": treatment, "cohort": shared, "unit": unit}
+        members[f"support.{treatment}"] = one.experiments["support"].model_copy(update=change)
+    return one.model_copy(update={"experiments": members})
+
+
+@given(user=st.binary(min_size=1, max_size=20), ids=st.tuples(st.uuids(), st.uuids()))
+def test_a_user_is_in_the_experiment_of_the_cohort_and_always_in_the_same(user: bytes, ids) -> None:
+    table = RouteTable(several(Path(), Source(kind="header", name="x-user-id"), "int2", "int4", "int8"))
+
+    first, second = (table.find(CHAT, {b"x-user-id": user}, BODY, str(id_)) for id_ in ids)
+
+    assert first is not None
+    assert first == second
+    own = first.bound.experiment.cohort
+    assert own is not None
+    assert own.index == cohort("support", user.decode("utf-8", "replace").encode(), 3)
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_a_unit_named_beside_the_group_is_of_the_same_member_as_its_requests(user: str) -> None:
+    table = RouteTable(several(Path(), Source(kind="header", name="x-user-id"), "int2", "int4", "int8"))
+
+    asked = table.find(CHAT, {b"x-user-id": user.encode("utf-8", "replace")}, BODY, "id")
+
+    assert asked is not None
+    assert table.member("support", asked.unit_id) == asked.bound
+    own = asked.bound.experiment.name
+    assert table.member(own, "anybody") is not None
+    assert table.member("nothing", user) is None
+
+
+def test_where_each_request_is_a_unit_the_requests_are_divided(tmp_path: Path) -> None:
+    table = RouteTable(several(tmp_path, Source(kind="request"), "int4", "int8"))
+
+    names = [found.bound.experiment.name for n in range(200) if (found := table.find(CHAT, {}, BODY, f"id-{n}"))]
+
+    assert len(names) == 200
+    assert set(names) == {"support.int4", "support.int8"}
+
+
+def test_each_of_several_treatments_has_its_own_route(tmp_path: Path) -> None:
+    rows = [Route(experiment="support.int8", phase=Phase.PROMOTED, split_basis_points=10_000)]
+    table = RouteTable(several(tmp_path, Source(kind="request"), "int4", "int8"), rows)
+
+    bound = [found.bound for n in range(50) if (found := table.find(CHAT, {}, BODY, f"id-{n}"))]
+
+    assert {(b.experiment.treatment, b.route.phase, b.route.split_basis_points) for b in bound} == {
+        ("int8", Phase.PROMOTED, 10_000),
+        ("int4", Phase.DRAFT, 0),
+    }
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,9 +211,9 @@ class Rows:
 
 
 def split(watcher: RouteWatcher) -> int:
-    bound = watcher.table.find(CHAT, {}, BODY)
-    assert bound is not None
-    return bound.route.split_basis_points
+    found = watcher.table.find(CHAT, {}, BODY, "id")
+    assert found is not None
+    return found.bound.route.split_basis_points
 
 
 def test_before_the_store_was_ever_read_control_serves_everyone(tmp_path: Path) -> None:
@@ -178,9 +254,9 @@ def test_the_table_is_swapped_whole_and_only_when_a_row_changed(tmp_path: Path) 
 
     rows.rows = [Route(experiment="support", epoch=3, split_basis_points=5_000)]
     watcher.refresh()
-    bound = first.find(CHAT, {}, BODY)
-    assert bound is not None
-    assert bound.route is ROUTE, "a request that holds the old table sees nothing of the change"
+    held = first.find(CHAT, {}, BODY, "id")
+    assert held is not None
+    assert held.bound.route is ROUTE, "a request that holds the old table sees nothing of the change"
     assert split(watcher) == 5_000
 
 

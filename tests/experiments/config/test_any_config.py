@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from experiments.config import Config, ConfigError, Experiment, load
+from experiments.config.records import PROMPT_SLICES
 
 Table = dict[str, Any]
 Write = Callable[[str], Path]
@@ -62,7 +63,7 @@ def experiments(draw: st.DrawFn, number: int, pair: tuple[str, str]) -> Table:
         hypothesis=st.text(max_size=40),
         mirror_percent=percents,
         unit=places,
-        slices=st.lists(places, unique=True, max_size=2),
+        slices=st.lists(places | st.sampled_from(PROMPT_SLICES), unique=True, max_size=5),
         salt=st.text(max_size=10),
         guardrails=guardrails(),
         goals=tables(

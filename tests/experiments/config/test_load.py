@@ -185,11 +185,14 @@ _values: Any = st.recursive(
 
 
 @fuzz
-@given(places=st.lists(st.tuples(st.integers(0, 32), _values), min_size=1, max_size=4))
+@given(
+    places=st.lists(st.tuples(st.integers(0, 32), _values), min_size=1, max_size=4),
+    treatments=st.sampled_from(['treatment = "int4"', 'treatments = ["int4", "int8"]', 'treatments = ["int4", 5, ""]']),
+)
 def test_any_values_in_any_places_are_a_config_or_problems_with_lines_of_the_file(
-    good: str, write: Write, places: list[tuple[int, str]]
+    good: str, write: Write, places: list[tuple[int, str]], treatments: str
 ) -> None:
-    lines = good.splitlines()
+    lines = good.replace('treatment = "int4"', treatments).splitlines()
     for place, value in places:
         key, equals, _ = lines[place].partition("=")
         lines[place] = f"{key}= {value}" if equals else lines[place]

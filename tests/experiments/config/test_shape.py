@@ -65,8 +65,12 @@ def test_an_experiment_has_a_salt_and_a_ramp_of_its_own_unless_given() -> None:
     assert experiment(split_percent=5)["ramp"] == (5,)
     assert experiment(split_percent=5, ramp=[1, 5], salt="s")["ramp"] == (1, 5)
     assert experiment(golden="g.jsonl")["golden"] == Path("/etc/touchstone/g.jsonl")
+    [metric] = experiment(guardrails={"form": {"scorer": "json_valid", "schema_file": "s.json"}})["guardrails"]
+    assert metric["schema_file"] == Path("/etc/touchstone/s.json")
     assert experiment(match={"headers": {"X-A": "1"}})["match"] == {"headers": {"x-a": "1"}}
     assert experiment(slices=["body:a.b"])["slices"] == ({"attribute": "b", "source": {"kind": "body", "name": "a.b"}},)
+    prompt = {"kind": "prompt", "name": "language"}
+    assert experiment(slices=["language"])["slices"] == ({"attribute": "language", "source": prompt},)
 
 
 def test_a_metric_has_the_name_of_its_table_and_errors_have_defaults() -> None:

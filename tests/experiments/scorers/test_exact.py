@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.golden import Expected
+from experiments.golden.sets import Expected
 from experiments.scorers import Answer, PairScore
 from experiments.scorers.exact import Exact
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_config import make_config
 
+from experiments.config.notifications import Channel, Notifications
 from experiments.config.serving import FeedbackSettings
-from router.processes.secrets import SecretError, check_secrets, resolve
+from router.processes.secrets import SecretError, check_secrets, resolve, secret_references
 
 VALUE = "s3cr3t-value"
 
@@ -94,3 +95,10 @@ def test_all_secrets_of_a_configuration_are_looked_for(tmp_path: Path, monkeypat
         check_secrets(config)
     (tmp_path / "key").write_text(VALUE)
     check_secrets(config)
+
+
+def test_those_of_the_channels_of_notifications_are_among_them(tmp_path: Path) -> None:
+    channels = {"chat": Channel(url="env:TS_CHAT"), "hook": Channel(url="file:hook", secret="file:shared")}
+    config = make_config(tmp_path, "http://a", "http://b", settings={"notifications": Notifications(channels=channels)})
+
+    assert secret_references(config) == ["env:TS_CHAT", "file:hook", "file:shared"]

@@ -1,39 +1,23 @@
-"""Golden sets: requests with the answers that one expects, as JSON lines.
+"""Golden sets: requests with the answers that one expects, as JSON lines; [docs/golden.md](../docs/golden.md).
 
     {"id": "t000", "request": {"messages": [...]}, "expected": {"exact": "..."}, "tags": {"language": "hi"}}
 
-On live traffic a golden set serves as the reference: a request whose prompt is in the set is scored against it.
+On live traffic a golden set serves as the reference: a request whose prompt is in the set is scored against it. As a
+gate (`experiments.golden.runs`), its items are sent to both variants before any user is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from experiments.golden.expectations import Expected
+from experiments.golden.items import GoldenError, GoldenItem, read_items
 from experiments.protocols import protocol
 
-
-class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a right answer is."""
-
-    exact: str | None = None
-    label: str | None = None
-
-
-class GoldenItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a golden set."""
-
-    id: str
-    request: dict[str, Any]
-    expected: Expected
-    tags: dict[str, str] = {}
-
-
-class GoldenError(Exception):
-    """A golden set that cannot be read: file, line, and what is wrong."""
+__all__ = ["Expected", "GoldenError", "GoldenItem", "GoldenSet", "load_golden"]
 
 
 class GoldenSet:
@@ -62,16 +46,4 @@ def load_golden(path: Path, protocol_name: str = "openai") -> GoldenSet:
     Raises:
         GoldenError: The file cannot be read, or a line is not a golden item; the message names both.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise GoldenError(f"{path}: {error.strerror}") from error
-    items = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            items.append(msgspec.json.decode(line, type=GoldenItem))
-        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            raise GoldenError(f"{path}:{number}: {error}") from error
-    return GoldenSet(items, protocol_name)
+    return GoldenSet(read_items(path), protocol_name)

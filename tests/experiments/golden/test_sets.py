@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.golden import Expected, GoldenError, GoldenItem, GoldenSet, load_golden
+from experiments.golden.sets import Expected, GoldenError, GoldenItem, GoldenSet, load_golden
 
 LINE = '{"id": "1", "request": {"prompt": "capital?"}, "expected": {"exact": "Paris"}}'
 
@@ -40,7 +40,9 @@ def test_a_line_becomes_an_item_with_its_tags(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_lines_may_end_as_any_system_ends_them(tmp_path: Path, ends: str) -> None:
-    assert len(load_golden(write(tmp_path, ends.join([LINE, LINE, ""])))) == 2
+    other = LINE.replace('"1"', '"2"')
+
+    assert len(load_golden(write(tmp_path, ends.join([LINE, other, ""])))) == 2
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_every_prompt_of_a_set_finds_its_own_reference(answers: dict[str, str]) 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(good=st.integers(0, 5), noise=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=40))
 def test_any_line_is_read_or_named_and_nothing_else_is_raised(tmp_path: Path, good: int, noise: str) -> None:
-    path = write(tmp_path, "".join(f"{LINE}\n" for _ in range(good)) + noise)
+    path = write(tmp_path, "".join(LINE.replace('"1"', f'"{n}"') + "\n" for n in range(good)) + noise)
 
     said = read_or_named(path)
 

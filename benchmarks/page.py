@@ -1,0 +1,77 @@
+"""Writes what `benchmarks.proxy` measured into docs/performance.md, between its two marks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_BEGIN, _END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+_PEER = "nginx"
+
+
+class Measured(NamedTuple):
+    """The figures of one run: name -> one value a round."""
+
+    json_cpu_us: dict[str, list[float]]
+    sse_cpu_us: dict[str, list[float]]
+    latency_s: dict[str, list[float]]
+    """Of every request, the direct way among them."""
+    memory_mib: dict[str, float]
+
+
+def write_page(found: Measured, rounds: int) -> None:
+    """Replace the measured part of the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    PAGE.write_text(before + _BEGIN + measured_part(found, rounds) + _END + after, encoding="utf-8")
+
+
+def measured_part(found: Measured, rounds: int) -> str:
+    """Return the measured part in Markdown."""
+    where = f"{os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    memory = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in found.memory_mib.items())
+    return (
+        f"Measured on {where}, {rounds} rounds: median, and range in brackets.\n\n"
+        + _cpu_table("a JSON request", found.json_cpu_us)
+        + "\n"
+        + _cpu_table("a stream of 100 pieces", found.sse_cpu_us)
+        + "\n"
+        + _latency_table(found.latency_s)
+        + f"\nResident memory: {memory}.\n"
+    )
+
+
+def _cpu_table(what: str, cpu_us: dict[str, list[float]]) -> str:
+    peer = cpu_us.get(_PEER)
+    rows = [f"| CPU of {what} | per request | ratio to {_PEER} |\n|---|---|---|\n"]
+    for name, values in cpu_us.items():
+        if not values:
+            continue
+        middle = f"{statistics.median(values):.0f} us ({min(values):.0f}-{max(values):.0f})"
+        ratio = "-"
+        if peer is not None and name != _PEER:
+            # Round by round: a machine whose speed drifts harms both alike.
+            ratio = f"{statistics.median(a / b for a, b in zip(values, peer, strict=True)):.1f} x"
+        rows.append(f"| {name} | {middle} | {ratio} |\n")
+    return "".join(rows)
+
+
+def _latency_table(latency_s: dict[str, list[float]]) -> str:
+    rows = ["| latency at 100 requests a second | p50 | added | p99 | added |\n|---|---|---|---|---|\n"]
+    base = _quantiles_ms(latency_s["direct"])
+    for name, values in latency_s.items():
+        p50, p99 = _quantiles_ms(values)
+        rows.append(f"| {name} | {p50:.2f} ms | {p50 - base[0]:+.2f} | {p99:.2f} ms | {p99 - base[1]:+.2f} |\n")
+    return "".join(rows)
+
+
+def _quantiles_ms(values: list[float]) -> tuple[float, float]:
+    ranked = sorted(values)
+    p50, p99 = (ranked[min(len(ranked) - 1, int(len(ranked) * share))] * 1e3 for share in (0.5, 0.99))
+    return p50, p99

@@ -1,0 +1,113 @@
+"""What a person may do to a running experiment: pause, resume, roll back, promote, stop. Pure rules, and their storing.
+
+A person's word goes before the policy, never before the record: each command is a transition with its actor and reason,
+in one transaction with the route that it makes. It is refused if the experiment has moved on meanwhile.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from experiments.config.records import Experiment
+from experiments.lifecycle import basis_points, promoted
+from experiments.model import ENDED, Phase, Route
+from experiments.store import Store
+from experiments.stored import RouteState, Transition
+
+
+class Command(StrEnum):
+    """What may be asked for."""
+
+    PAUSE = "pause"
+    """Control serves everyone until somebody resumes."""
+    RESUME = "resume"
+    """Go on with the stage at which it was paused."""
+    ROLLBACK = "rollback"
+    """End it: control serves everyone."""
+    PROMOTE = "promote"
+    """End it: the treatment serves everyone."""
+    STOP = "stop"
+    """End it without a winner: control serves everyone."""
+
+
+class CommandRefusedError(Exception):
+    """The command makes no sense right now; the message says why."""
+
+
+def obey(experiment: Experiment, route: Route, command: Command) -> Route:
+    """Return the route that a command makes.
+
+    Raises:
+        CommandRefusedError: The experiment is in a phase in which the command means nothing.
+    """
+    phase = route.phase
+    if command is Command.RESUME:
+        if phase is not Phase.PAUSED:
+            raise CommandRefusedError(f"{experiment.name} is {_said(phase)}: only a paused experiment is resumed")
+        split = basis_points(experiment.ramp[min(route.stage, len(experiment.ramp) - 1)])
+        return _moved(route, Phase.RUNNING, split, basis_points(experiment.mirror_percent))
+    if command is Command.PAUSE and phase is not Phase.RUNNING:
+        raise CommandRefusedError(f"{experiment.name} is {_said(phase)}: only a running experiment is paused")
+    if phase in ENDED and not (phase is Phase.PROMOTED and command is Command.ROLLBACK):
+        raise CommandRefusedError(
+            f"{experiment.name} is {_said(phase)}: it has ended; change its configuration to retry"
+        )
+    if command is Command.PROMOTE:
+        return promoted(experiment, route)
+    ends = {Command.PAUSE: Phase.PAUSED, Command.ROLLBACK: Phase.ROLLED_BACK, Command.STOP: Phase.STOPPED}
+    return _moved(route, ends[command], 0, 0)
+
+
+def _said(phase: Phase) -> str:
+    return phase.value.replace("_", " ")
+
+
+def _moved(route: Route, phase: Phase, split: int, mirror: int) -> Route:
+    return Route(
+        experiment=route.experiment,
+        epoch=route.epoch,
+        stage=route.stage,
+        phase=phase,
+        split_basis_points=split,
+        mirror_basis_points=mirror,
+        salt=route.salt,
+    )
+
+
+def operate(
+    store: Store, experiment: Experiment, command: Command, *, actor: str, reason: str, now: float
+) -> Transition:
+    """Carry out a command; returns the transition that was stored.
+
+    Args:
+        store: Where the route is.
+        experiment: Which one.
+        command: What to do.
+        actor: Who asks.
+        reason: Why, in a person's words.
+        now: Wall-clock time in seconds since the epoch (UTC).
+
+    Raises:
+        CommandRefusedError: It makes no sense right now, or the experiment has moved on just now.
+    """
+    state = store.route_states().get(experiment.name)
+    if state is None:
+        raise CommandRefusedError(f"{experiment.name} has not begun yet: is `touchstone serve` running?")
+    route = obey(experiment, state.route, command)
+    transition = Transition(
+        experiment=experiment.name,
+        epoch=route.epoch,
+        look=None,
+        at=now,
+        actor=actor,
+        from_phase=state.route.phase,
+        to_phase=route.phase,
+        from_stage=state.route.stage,
+        to_stage=route.stage,
+        split_basis_points=route.split_basis_points,
+        reason=reason,
+    )
+    moved = RouteState(route=route, epoch_started_at=state.epoch_started_at, stage_started_at=state.stage_started_at)
+    if not store.move(state.route, transition, moved):
+        raise CommandRefusedError(f"{experiment.name} has moved on just now: look at it again")
+    return transition

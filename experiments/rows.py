@@ -1,0 +1,64 @@
+"""Rows of the store <-> records. Nothing here touches a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from experiments.model import Exchange, Role, Route
+from experiments.stored import LoadedExchange, Look, RouteState, StoredExchange
+
+_LARGEST_INTEGER = 2**31 - 1
+Row = Mapping[str, Any] | RowMapping
+_EXCHANGE_FIELDS = tuple(f for f in Exchange.__struct_fields__ if f not in {"request_text", "response_text"})
+
+
+def exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
+    """Return the row of a loaded exchange."""
+    exchange = loaded.exchange
+    values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
+    values["role"] = exchange.role.value
+    for name in ("bytes_in", "bytes_out"):
+        # PostgreSQL's integer ends at 2 GiB; a figure that is too low is better than an exchange that is refused.
+        values[name] = min(values[name], _LARGEST_INTEGER)
+    values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
+    return storable(values | {"scored": False})
+
+
+def storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without NUL in its texts: PostgreSQL refuses it, and one such request would stop all recording."""
+    return {name: _without_nul(value) for name, value in values.items()}
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
+
+
+def stored_exchange(row: Row) -> StoredExchange:
+    """Return the exchange of a row."""
+    exchange = Exchange(**{name: row[name] for name in _EXCHANGE_FIELDS if name != "role"}, role=Role(row["role"]))
+    texts = {name: row[name] for name in LoadedExchange.__struct_fields__ if name != "exchange"}
+    return StoredExchange(exchange=exchange, seq=row["seq"], **texts)
+
+
+def unprefixed(row: Row, prefix: str) -> dict[str, Any]:
+    """Return one side of a joined row, under its plain column names."""
+    return {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+
+
+def route_state(row: Row) -> RouteState:
+    """Return the route of a row, with its times."""
+    route = msgspec.convert({name: row[name] for name in Route.__struct_fields__}, Route)
+    return RouteState(route=route, epoch_started_at=row["epoch_started_at"], stage_started_at=row["stage_started_at"])
+
+
+def look_of(row: Row) -> Look:
+    """Return the look of a row."""
+    return msgspec.convert({name: row[name] for name in Look.__struct_fields__}, Look)

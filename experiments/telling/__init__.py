@@ -1,0 +1,1 @@
+"""Who is told what, and when: events, escalation, outbox; and the audit."""

@@ -1,0 +1,1 @@
+"""Notifications on their way to people: channels, the couriers that serve them, and our own webhook."""
