@@ -27,8 +27,8 @@ demo: $(STAMP)  ## Run the main job on real models on this machine (under 3 minu
 serve: $(STAMP)  ## Start the demo's models and the router, and keep serving until Ctrl-C.
 	@$(BIN)/python -m examples.support_model.demo --serve
 
-test: $(STAMP)  ## Run the tests.
-	@$(BIN)/python -m pytest
+test: $(STAMP)  ## Run the tests, two files at a time: half of them wait for processes.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP)  ## Linters, types and import contracts.
 	$(BIN)/ruff check .

@@ -105,7 +105,7 @@ class ClientConnection(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, transport))
         self._exit = _Exit(self)
         self._since = self.loop.time()
-        if len(self.connections) > self._door.max_connections:
+        if len(self.connections) - len(self._door.lingering) > self._door.max_connections:
             self._refuse(RefusedError(503, "connections", "too many connections; try again"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,6 +161,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Finish what is being answered, and be gentle with a client that is about to ask."""
+        if self in self._door.lingering:
+            self.transport.abort()
+            return
         self._door.drain(self.loop)
         if self._answering:
             self.cycle.keep_alive = False
@@ -322,7 +325,6 @@ class ClientConnection(HttpToolsProtocol):
             return
         if self.transport.can_write_eof():  # over TLS, the client knows by `connection: close`
             self.transport.write_eof()
-        self.connections.discard(self)
         lingering.add(self)
         self.flow.resume_reading()
 

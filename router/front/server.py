@@ -73,9 +73,9 @@ class FrontDoor:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in (*self._connections, *self.lingering):
+        for connection in tuple(self._connections):
             connection.look(now)
-        busy = self._connections or self.lingering
+        busy = self._connections
         self._sweeping = loop.call_later(self._sweep_s, self._sweep, loop) if busy else None
 
     def drain(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -85,5 +85,5 @@ class FrontDoor:
             loop.call_later(_GENTLE_S, self._close_idle)
 
     def _close_idle(self) -> None:
-        for connection in (*self._connections, *self.lingering):
+        for connection in tuple(self._connections):
             connection.close_if_idle()
