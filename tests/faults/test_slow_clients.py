@@ -106,7 +106,7 @@ async def others(session: aiohttp.ClientSession, url: str, count: int) -> list[f
 
 
 async def test_f20_five_hundred_slow_clients_harm_no_one(running: ProxyProcess) -> None:
-    """All others are answered, none waits for the slow ones. How much they feel: `python -m benchmarks.slow_clients`."""
+    """All others are answered, and none waits for the slow ones. How much they feel: `benchmarks.slow_clients`."""
     async with aiohttp.ClientSession() as session:
         with ExitStack() as stack:
             for number in range(SLOW):
