@@ -67,8 +67,10 @@ def evidence(*metrics: MetricEvidence) -> Evidence:
         ),
         (
             reason(Code.FAMILY_HARM, slice="tenant=acme"),
-            "all guardrails together show harm, most of it in quality, tenant=acme: "
-            "-10.4 points (between -20.0 and -1.0)",
+            (
+                "all guardrails together show harm, most of it in quality, tenant=acme: "
+                "-10.4 points (between -20.0 and -1.0)"
+            ),
         ),
         (
             reason(Code.ANY_LOSS),
