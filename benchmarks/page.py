@@ -71,7 +71,10 @@ def _latency_table(latency_s: dict[str, list[float]]) -> str:
     return "".join(rows)
 
 
+def quantile(values: list[float], share: float) -> float:
+    """Return the value below which a share of the values lies."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
 def _quantiles_ms(values: list[float]) -> tuple[float, float]:
-    ranked = sorted(values)
-    p50, p99 = (ranked[min(len(ranked) - 1, int(len(ranked) * share))] * 1e3 for share in (0.5, 0.99))
-    return p50, p99
+    return quantile(values, 0.5) * 1e3, quantile(values, 0.99) * 1e3

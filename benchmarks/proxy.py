@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.page import PAGE, Measured, write_page
+from benchmarks.page import PAGE, Measured, quantile, write_page
 from benchmarks.processes import cpu_seconds, free_port, python, resident_mib, running, tree
 
 _CHAT = {
@@ -267,11 +267,6 @@ def measure_latency(targets: list[Target], direct: int, requests: int, rounds: i
         for name, port in ports.items():
             found[name] += asyncio.run(fixed_rate(port, JSON_BODY, requests, 100.0))
     return found
-
-
-def quantile(values: list[float], share: float) -> float:
-    """Return the value below which a share of the values lies."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def print_cpu(out: Console, title: str, found: dict[str, list[float]]) -> None:

@@ -25,7 +25,7 @@ from experiments.golden.gate import Gatekeeper, needs_golden
 from experiments.golden.gatehouse import Gatehouse
 from experiments.journal_status import ShedWatch
 from experiments.leadership import Leadership
-from experiments.lifecycle import start, step, wait
+from experiments.lifecycle import start, step, transition, wait
 from experiments.model import Phase, Route
 from experiments.recorder import Recorder
 from experiments.replay import refold, rows_between
@@ -121,7 +121,7 @@ class Controller:
         )
         gated = self._gatehouse is not None and (experiment.gate.healthy or needs_golden(experiment))
         route = wait(experiment, number) if gated else start(experiment, number)
-        transition = Transition(
+        begun = Transition(
             experiment=experiment.name,
             epoch=number,
             look=None,
@@ -134,7 +134,7 @@ class Controller:
             split_basis_points=route.split_basis_points,
             reason="first epoch" if previous is None else "the configuration changed: nothing of before counts",
         )
-        self._store.begin_epoch(epoch, RouteState(route=route, epoch_started_at=now, stage_started_at=now), transition)
+        self._store.begin_epoch(epoch, RouteState(route=route, epoch_started_at=now, stage_started_at=now), begun)
         _log.info("epoch_started", experiment=name, epoch=number, attempt=attempt, phase=route.phase.value)
         return epoch
 
@@ -234,15 +234,16 @@ class Controller:
         if after is None:
             self._store.save_look(look)
             return
-        transition = _transition(state.route, after, look)
+        said = "; ".join(sentence(reason) for reason in look.decision.reasons)
+        change = transition(state.route, after, at=look.at, actor="controller", reason=said, look=look.number)
         moved = RouteState(route=after, epoch_started_at=state.epoch_started_at, stage_started_at=look.at)
         # Should somebody have paused it just now, the next tick decides again, on what is so then.
-        self._store.save_look(look, transition, moved, before=state.route)
+        self._store.save_look(look, change, moved, before=state.route)
         _log.warning(
             action_word(look.decision.action).replace(" ", "_"),
             experiment=experiment.name,
             split_percent=after.split_basis_points / 100,
-            reason=transition.reason,
+            reason=change.reason,
         )
 
     def run(self, stop: Any, interval_s: float = 0.5) -> None:
@@ -285,19 +286,3 @@ def _note_trouble(error: Exception, before: str) -> str:
     if trouble != before:
         _log.error("tick_failed", trouble=trouble, exc_info=error)
     return trouble
-
-
-def _transition(before: Route, after: Route, look: Look) -> Transition:
-    return Transition(
-        experiment=before.experiment,
-        epoch=before.epoch,
-        look=look.number,
-        at=look.at,
-        actor="controller",
-        from_phase=before.phase,
-        to_phase=after.phase,
-        from_stage=before.stage,
-        to_stage=after.stage,
-        split_basis_points=after.split_basis_points,
-        reason="; ".join(sentence(reason) for reason in look.decision.reasons),
-    )

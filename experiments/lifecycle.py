@@ -5,6 +5,7 @@ from __future__ import annotations
 from experiments.config.records import Experiment
 from experiments.evidence import Action, Decision
 from experiments.model import Phase, Route
+from experiments.stored import Transition
 
 _FULL = 10_000
 
@@ -54,17 +55,17 @@ def step(experiment: Experiment, route: Route, decision: Decision) -> Route | No
     match decision.action:
         case Action.ADVANCE:
             stage = route.stage + 1
-            return _replace(route, stage=stage, split=basis_points(experiment.ramp[stage]))
+            return moved(route, stage=stage, split=basis_points(experiment.ramp[stage]))
         case Action.PROMOTE if experiment.policy.on_success == "promote":
             return promoted(experiment, route)
         case Action.ROLLBACK:
             phase = Phase.ROLLED_BACK if experiment.policy.on_harm == "rollback" else Phase.PAUSED
             mirror = None if experiment.policy.mirror_after_rollback else 0
-            return _replace(route, phase=phase, split=0, mirror=mirror)
+            return moved(route, phase=phase, split=0, mirror=mirror)
         case Action.PAUSE:
-            return _replace(route, phase=Phase.PAUSED, split=0, mirror=0)
+            return moved(route, phase=Phase.PAUSED, split=0, mirror=0)
         case Action.STOP_UNDECIDABLE:
-            return _replace(route, phase=Phase.STOPPED, split=0, mirror=0)
+            return moved(route, phase=Phase.STOPPED, split=0, mirror=0)
         case _:
             return None
 
@@ -72,12 +73,13 @@ def step(experiment: Experiment, route: Route, decision: Decision) -> Route | No
 def promoted(experiment: Experiment, route: Route) -> Route:
     """Serve everyone but the holdback, which goes on being compared."""
     held_back = basis_points(experiment.policy.holdback_percent)
-    return _replace(route, phase=Phase.PROMOTED, split=_FULL - held_back, mirror=None if held_back else 0)
+    return moved(route, phase=Phase.PROMOTED, split=_FULL - held_back, mirror=None if held_back else 0)
 
 
-def _replace(
+def moved(
     route: Route, *, split: int, phase: Phase | None = None, stage: int | None = None, mirror: int | None = None
 ) -> Route:
+    """Return a route of the same epoch with these parts changed."""
     return Route(
         experiment=route.experiment,
         epoch=route.epoch,
@@ -86,4 +88,32 @@ def _replace(
         split_basis_points=split,
         mirror_basis_points=route.mirror_basis_points if mirror is None else mirror,
         salt=route.salt,
+    )
+
+
+def transition(
+    before: Route, after: Route, *, at: float, actor: str, reason: str, look: int | None = None
+) -> Transition:
+    """Return what is recorded of a change of route.
+
+    Args:
+        before: The route as it was.
+        after: As it is to be.
+        at: Wall-clock time in seconds since the epoch (UTC).
+        actor: Who or what did it.
+        reason: Why, in words.
+        look: Number of the look that decided it.
+    """
+    return Transition(
+        experiment=before.experiment,
+        epoch=before.epoch,
+        look=look,
+        at=at,
+        actor=actor,
+        from_phase=before.phase,
+        to_phase=after.phase,
+        from_stage=before.stage,
+        to_stage=after.stage,
+        split_basis_points=after.split_basis_points,
+        reason=reason,
     )

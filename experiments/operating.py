@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from experiments.config.records import Experiment
-from experiments.lifecycle import basis_points, promoted
+from experiments.lifecycle import basis_points, moved, promoted, transition
 from experiments.model import ENDED, Phase, Route
 from experiments.store import Store
 from experiments.stored import RouteState, Transition
@@ -45,7 +45,7 @@ def obey(experiment: Experiment, route: Route, command: Command) -> Route:
         if phase is not Phase.PAUSED:
             raise CommandRefusedError(f"{experiment.name} is {_said(phase)}: only a paused experiment is resumed")
         split = basis_points(experiment.ramp[min(route.stage, len(experiment.ramp) - 1)])
-        return _moved(route, Phase.RUNNING, split, basis_points(experiment.mirror_percent))
+        return moved(route, phase=Phase.RUNNING, split=split, mirror=basis_points(experiment.mirror_percent))
     if command is Command.PAUSE and phase is not Phase.RUNNING:
         raise CommandRefusedError(f"{experiment.name} is {_said(phase)}: only a running experiment is paused")
     if phase in ENDED and not (phase is Phase.PROMOTED and command is Command.ROLLBACK):
@@ -55,23 +55,11 @@ def obey(experiment: Experiment, route: Route, command: Command) -> Route:
     if command is Command.PROMOTE:
         return promoted(experiment, route)
     ends = {Command.PAUSE: Phase.PAUSED, Command.ROLLBACK: Phase.ROLLED_BACK, Command.STOP: Phase.STOPPED}
-    return _moved(route, ends[command], 0, 0)
+    return moved(route, phase=ends[command], split=0, mirror=0)
 
 
 def _said(phase: Phase) -> str:
     return phase.value.replace("_", " ")
-
-
-def _moved(route: Route, phase: Phase, split: int, mirror: int) -> Route:
-    return Route(
-        experiment=route.experiment,
-        epoch=route.epoch,
-        stage=route.stage,
-        phase=phase,
-        split_basis_points=split,
-        mirror_basis_points=mirror,
-        salt=route.salt,
-    )
 
 
 def operate(
@@ -94,20 +82,10 @@ def operate(
     if state is None:
         raise CommandRefusedError(f"{experiment.name} has not begun yet: is `touchstone serve` running?")
     route = obey(experiment, state.route, command)
-    transition = Transition(
-        experiment=experiment.name,
-        epoch=route.epoch,
-        look=None,
-        at=now,
-        actor=actor,
-        from_phase=state.route.phase,
-        to_phase=route.phase,
-        from_stage=state.route.stage,
-        to_stage=route.stage,
-        split_basis_points=route.split_basis_points,
-        reason=reason,
+    done = transition(state.route, route, at=now, actor=actor, reason=reason)
+    following = RouteState(
+        route=route, epoch_started_at=state.epoch_started_at, stage_started_at=state.stage_started_at
     )
-    moved = RouteState(route=route, epoch_started_at=state.epoch_started_at, stage_started_at=state.stage_started_at)
-    if not store.move(state.route, transition, moved):
+    if not store.move(state.route, done, following):
         raise CommandRefusedError(f"{experiment.name} has moved on just now: look at it again")
-    return transition
+    return done

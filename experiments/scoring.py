@@ -124,6 +124,8 @@ def answer_of(exchange: StoredExchange) -> Answer:
 
 def cost_usd(exchange: StoredExchange, price: Price | None) -> float | None:
     """Return the price of one answer in USD; None if the tokens or the price are not known."""
+    if exchange.tokens_estimated and exchange.exchange.truncated:
+        return None  # the chunks behind the limit were not counted
     if price is None or exchange.input_tokens is None or exchange.output_tokens is None:
         return None
     return (exchange.input_tokens * price.input + exchange.output_tokens * price.output) / 1e6

@@ -189,7 +189,8 @@ class Backend(Record):
     urls: Annotated[tuple[str, ...], Field(min_length=1)]
     """Base URLs; in the file `url = "..."` or `urls = [...]`."""
     protocol: Literal["openai", "ollama", "triton", "raw"] = "openai"
-    """What its bodies look like; `raw` is any HTTP: the whole body is the prompt and the answer."""
+    """What its bodies look like; `raw` is any HTTP: the whole body is the prompt and the answer. Ollama's
+    `/v1/...` is `openai`."""
     build: str = ""
     """What identifies its weights and settings, in your own words: with a new build an experiment is no retry."""
     price: Price | None = None

@@ -7,10 +7,10 @@ import structlog
 from experiments.config.records import Experiment
 from experiments.golden.gate import FAILED, Gatekeeper, needs_golden
 from experiments.golden.store import GuardStore
-from experiments.lifecycle import start
-from experiments.model import Phase, Route
+from experiments.lifecycle import start, transition
+from experiments.model import Phase
 from experiments.operating import Command, obey
-from experiments.store import RouteState, Store, Transition
+from experiments.store import RouteState, Store
 
 _log = structlog.get_logger(__name__)
 ACTOR = "gate"
@@ -54,7 +54,7 @@ class Gatehouse:
         reason = f"the backends answer; the golden set: {runs[-1].summary}" if runs else "the backends answer"
         route = start(experiment, epoch)
         opened = RouteState(route=route, epoch_started_at=now, stage_started_at=now)
-        return self._store.move(state.route, _transition(state.route, route, now, reason), opened)
+        return self._store.move(state.route, transition(state.route, route, at=now, actor=ACTOR, reason=reason), opened)
 
     def _check(self, experiment: Experiment, state: RouteState, now: float) -> None:
         self._keeper.run_again(experiment, state.route.epoch, now)
@@ -69,21 +69,5 @@ class Gatehouse:
         paused = RouteState(
             route=route, epoch_started_at=state.epoch_started_at, stage_started_at=state.stage_started_at
         )
-        if self._store.move(state.route, _transition(state.route, route, now, reason), paused):
+        if self._store.move(state.route, transition(state.route, route, at=now, actor=ACTOR, reason=reason), paused):
             _log.warning("paused", experiment=experiment.name, reason=reason)
-
-
-def _transition(before: Route, after: Route, now: float, reason: str) -> Transition:
-    return Transition(
-        experiment=before.experiment,
-        epoch=before.epoch,
-        look=None,
-        at=now,
-        actor=ACTOR,
-        from_phase=before.phase,
-        to_phase=after.phase,
-        from_stage=before.stage,
-        to_stage=after.stage,
-        split_basis_points=after.split_basis_points,
-        reason=reason,
-    )

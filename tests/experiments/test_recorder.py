@@ -10,7 +10,7 @@ from experiments.config.records import PROMPT_SLICES, Config, RouterSettings, Sl
 from experiments.journal_format import encode, end_mark, segment_name
 from experiments.languages import ATTRIBUTES
 from experiments.model import CONTROL, TREATMENT, Exchange, Feedback, Role
-from experiments.recorder import Recorder, read_texts
+from experiments.recorder import Recorder
 from experiments.scoring import ExperimentScorer
 from experiments.store import Watermarks
 
@@ -165,25 +165,6 @@ def test_feedback_that_names_a_unit_goes_to_its_latest_exchange_and_a_stranger_i
 
     [found] = store.feedback("support", 1, Watermarks(0, 0, 0), Watermarks(99, 99, 99))
     assert (found.exchange, found.value) == ("b", 1.0)
-
-
-def test_prompt_answer_and_tokens_are_read_from_the_bodies() -> None:
-    request = {"model": "m", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "नमस्ते"}]}
-    response = {
-        "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 1},
-    }
-    bodies = {
-        name: msgspec.json.encode(b).decode() for name, b in (("request_text", request), ("response_text", response))
-    }
-
-    loaded = read_texts(exchange("a", **bodies))
-
-    assert (loaded.prompt, loaded.answer, loaded.finish_reason) == ("नमस्ते", "hello", "stop")
-    assert (loaded.input_tokens, loaded.output_tokens, loaded.tokens_estimated) == (7, 1, False)
-
-
-# --- slices that are found in the prompt ------------------------------------------------------------------------------
 
 
 @pytest.fixture(name="sliced")

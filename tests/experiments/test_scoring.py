@@ -74,6 +74,14 @@ def test_a_repeated_answer_says_nothing_of_time_or_cost_and_all_of_quality() -> 
     assert values == {"quality": -1.0, "errors": 0.0}
 
 
+def test_tokens_that_were_counted_in_a_cut_off_text_say_nothing_of_cost() -> None:
+    cut = {"truncated": True, "tokens_estimated": True}
+
+    assert "cost" not in score(live=cut)
+    assert "cost" in score(live={"truncated": True})
+    assert "cost" in score(live={"tokens_estimated": True})
+
+
 def test_a_prompt_without_a_reference_has_no_quality() -> None:
     assert "quality" not in score(live={"prompt": "something else"}, shadow={"prompt": "something else"})
 

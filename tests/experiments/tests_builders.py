@@ -34,7 +34,7 @@ def make_experiment(**changes: Any) -> Experiment:
 def make_exchange(seq: int = 0, **changes: Any) -> StoredExchange:
     texts = {
         name: changes.pop(name)
-        for name in ("prompt", "answer", "input_tokens", "output_tokens", "empty")
+        for name in ("prompt", "answer", "input_tokens", "output_tokens", "tokens_estimated", "empty")
         if name in changes
     }
     number = next(_numbers)
