@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.checks import check_count, check_share
+from analysis.rendering import Rendered
 
 _SERIES = 6 / math.pi**2
 """1 / (1 + 1/4 + 1/9 + ...)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Rendered):
     """One attempt and what it was given."""
 
     number: int

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincc, betainccinv, betaincinv, ndtri
 
 from analysis.checks import check_count, check_positive, check_share
+from analysis.rendering import Rendered
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ _DISPLAY = "for display: a posterior under monitoring is no error control, and n
 
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
+class Posterior(Rendered):
     """A probability with the posterior of the difference treatment - control."""
 
     probability: float

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from scipy.stats import t as student
 
 from analysis.checks import check_finite, check_share
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -16,7 +17,7 @@ Alternative = Literal["two-sided", "greater", "less"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Rendered):
     """A value whose error is normal, or t distributed, with a known standard error above 0."""
 
     value: float
@@ -30,7 +31,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Rendered):
     """A value, its interval and its test: `p_value` < 1 - `level` exactly when `null` is outside of the interval."""
 
     value: float
@@ -59,7 +60,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Equivalence:
+class Equivalence(Rendered):
     """Two one-sided tests: the value is above `low` and below `high`."""
 
     value: float

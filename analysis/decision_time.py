@@ -22,6 +22,7 @@ from analysis.betting import GRID, Floats, Side, check_side, log_mean_exp
 from analysis.checks import check_count, check_null_mean, check_positive, check_probability, check_share
 from analysis.eprocess import log_e_ltw
 from analysis.group_sequential import crossing_probabilities
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 _SPACING = 1.03
@@ -89,7 +90,7 @@ class PairedTruth:
 
 
 @dataclass(frozen=True, slots=True)
-class OracleTime:
+class OracleTime(Rendered):
     """What a bet would reach that knew the truth: a lower bound, up to the overshoot."""
 
     units: float
@@ -101,7 +102,7 @@ class OracleTime:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeToDecision:
+class TimeToDecision(Rendered):
     """Units until the e-process reaches 1/alpha, under a given truth."""
 
     mean: float

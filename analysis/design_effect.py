@@ -16,13 +16,14 @@ from scipy.stats import norm
 
 from analysis.checks import check_share
 from analysis.grouping import Ids, Ints, group
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class DesignEffect:
+class DesignEffect(Rendered):
     """How far requests are from being independent."""
 
     design_effect: float

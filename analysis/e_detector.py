@@ -127,6 +127,39 @@ def difference_increments(differences: ArrayLike, null_mean: float, side: Side) 
     return np.asarray(np.log1p(GRID * ((null - values) / (1.0 - null))[:, None]))
 
 
+def event_increments(shares: ArrayLike, arms: ArrayLike, max_relative: float) -> Floats:
+    """Return the log factors of bad events for each bet of the fixed grid: late harm that shows in events, not pairs.
+
+    If the treatment's risk is at most `max_relative` times control's, the arm of an event is the treatment's with a
+    chance of at most q = p r / (p r + 1 - p). A bet of share c multiplies by 1 + c (1 - q) / q on an event of the
+    treatment and by 1 - c on one of control: at most 1 on average. Time is counted in events.
+
+    Args:
+        shares: p, the probability with which each event's unit was the treatment's, in (0, 1); shape (events,).
+        arms: 1 for an event of the treatment, 0 for one of control; shape (events,).
+        max_relative: r, the highest accepted relative risk, above 0.
+
+    Returns:
+        Shape (events, bets).
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    >>> np.expm1(event_increments([0.9, 0.9], [1, 0], 1.0)[:, -1]).round(4).tolist()
+    [0.1056, -0.95]
+    """
+    share, arm = (np.asarray(x, dtype=np.float64) for x in (shares, arms))
+    limit = check_positive(max_relative, "max_relative")
+    for values, inside, name, rule in (
+        (share, (share > 0) & (share < 1), "share", "in (0, 1)"),
+        (arm, (arm == 0) | (arm == 1), "arm", "0 (control) or 1 (treatment)"),
+    ):
+        if not np.all(inside):
+            raise ValueError(f"{name} == {float(values[~inside].flat[0])!r}, must be {rule}")
+    odds = share * limit / (1 - share)
+    return np.asarray(np.log1p(GRID * np.where(arm == 1, 1 / odds, -1.0)[:, None]))
+
+
 def shiryaev_roberts(log_increments: ArrayLike, log1p_start: ArrayLike = 0.0) -> Floats:
     """Return log(1 + M) after each step, with M_t = (M_(t-1) + 1) e_t.
 

@@ -34,13 +34,14 @@ from analysis.betting import (
     tables_of_similar_width,
 )
 from analysis.checks import check_count, check_null_mean
+from analysis.rendering import Rendered
 
 _CHUNK = 1 << 14
 """States of losses, ties and wins that are computed at once: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class DifferenceCounts:
+class DifferenceCounts(Rendered):
     """Histogram of differences treatment - control, each in [-1, 1], one per independent unit."""
 
     counts: tuple[tuple[float, int], ...] = ()

@@ -18,6 +18,7 @@ from analysis.betting import GRID, Floats, Side, check_side, log_mean_exp
 from analysis.checks import check_count, check_null_mean, check_positive, check_probability, check_share
 from analysis.decision_time import PairedTruth, expected_log_e
 from analysis.eprocess import DifferenceCounts
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 _HALVINGS = 50
@@ -92,7 +93,7 @@ class Outlook(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Rendered):
     """When a running test will decide, if the rates stay what they have been."""
 
     outlook: Outlook

@@ -24,6 +24,7 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 from analysis.checks import check_positive, check_share
+from analysis.rendering import Rendered
 
 Sides = Literal[1, 2]
 Numbers = Sequence[float] | NDArray[np.float64]
@@ -43,7 +44,7 @@ _ASSUMPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Boundaries:
+class Boundaries(Rendered):
     """Critical values of a plan."""
 
     fractions: tuple[float, ...]
@@ -92,7 +93,7 @@ class Crossing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingCharacteristics:
+class OperatingCharacteristics(Rendered):
     """What a plan costs and saves, in units of the fixed test's sample size at the same alpha and power."""
 
     inflation: float

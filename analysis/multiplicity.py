@@ -20,13 +20,14 @@ from scipy.special import logsumexp
 from statsmodels.stats.multitest import multipletests
 
 from analysis.checks import check_share
+from analysis.rendering import Rendered
 
 _ROUNDING = 1e-12
 _SAME_LOOK = ("e-values of the same look", "any dependence")
 
 
 @dataclass(frozen=True, slots=True)
-class EDecision:
+class EDecision(Rendered):
     """Which hypotheses are rejected on e-values."""
 
     rejected: tuple[int, ...]
@@ -41,7 +42,7 @@ class EDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class PDecision:
+class PDecision(Rendered):
     """Which hypotheses are rejected on p-values."""
 
     rejected: tuple[int, ...]

@@ -50,7 +50,7 @@ def paired_differences(control: ArrayLike, treatment: ArrayLike) -> Outcomes:
     >>> found.values.tolist(), found.missing
     ([0.0, -1.0, 0.0], Missing(control=1, treatment=2, excluded=0))
     """
-    arms = [np.array(scores, dtype=np.float64) for scores in (control, treatment)]
+    arms = [np.array(np.asarray(scores), dtype=np.float64) for scores in (control, treatment)]
     _check_same_shape(arms[1], arms[0].shape, "treatment")
     lost = []
     for scores, name in zip(arms, ("control", "treatment"), strict=True):
@@ -108,7 +108,8 @@ def plain_outcomes(values: ArrayLike, *, bounded: bool, missing_as: float | None
     >>> plain_outcomes([0.5, np.nan], bounded=True, missing_as=-1.0).values.tolist()
     [0.5, -1.0]
     """
-    array = np.array(values, dtype=np.float64)
+    # Arrow gives what cannot be written to, even when a copy is asked for.
+    array = np.array(np.asarray(values), dtype=np.float64)
     _check_same_shape(array, array.shape, "values")
     absent = np.isnan(array)
     count = int(np.count_nonzero(absent))

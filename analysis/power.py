@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from analysis.checks import check_count, check_positive, check_probability, check_share
+from analysis.rendering import Rendered
 from analysis.restricted_rates import restricted_shares
 from analysis.result import NotEstimable
 
@@ -28,7 +29,7 @@ _UNPAIRED = ("independent units", "one look", "normal approximation")
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSize:
+class SampleSize(Rendered):
     """How many observations a fixed-sample test needs."""
 
     n: int

@@ -19,6 +19,7 @@ from analysis.arm import Arm, difference, relative_change
 from analysis.checks import check_count, check_share, check_values
 from analysis.comparison import Alternative, Comparison, check_alternative, compare
 from analysis.joint_moments import JointMoments
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 
@@ -93,7 +94,7 @@ def _ratio_arm(state: JointMoments, name: str) -> Arm | NotEstimable:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterRate:
+class ClusterRate(Rendered):
     """A rate over requests whose independent units are clusters: users or conversations."""
 
     value: float
@@ -141,7 +142,7 @@ def cluster_rate(successes: ArrayLike, requests: ArrayLike, level: float = 0.95)
     arm = _ratio_arm(JointMoments.of(successes, requests), "the sample")
     if isinstance(arm, NotEstimable):
         return arm
-    total = int(np.sum(requests))
+    total = int(np.sum(np.asarray(requests)))
     if arm.squared_error <= 0:
         return NotEstimable("all clusters have the same rate: their variance cannot be estimated")
     reach = float(student.isf((1 - level) / 2, arm.n - 1)) * math.sqrt(arm.squared_error)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.checks import check_positive
 from analysis.grouping import Groups, Ids, Ints, group, labelled_groups
+from analysis.rendering import Rendered
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -36,7 +37,7 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposures:
+class Exposures(Rendered):
     """Units per stage and variant, by each unit's first request: what `analysis.srm` asks about."""
 
     stages: tuple[str, ...]

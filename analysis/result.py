@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.rendering import Rendered
+
 
 @dataclass(frozen=True, slots=True)
-class NotEstimable:
+class NotEstimable(Rendered):
     """Cannot be computed. A result in its own right, never a neutral number."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Rendered):
     """A value with its interval."""
 
     value: float
@@ -30,7 +32,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class TestResult(Rendered):
     """A test statistic with its p-value."""
 
     __test__ = False  # not a test class of pytest's

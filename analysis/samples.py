@@ -22,6 +22,7 @@ from analysis.eprocess import DifferenceCounts
 from analysis.grouping import Groups, Ids, Ints, group, group_pairs, labelled_groups
 from analysis.lattice import difference_counts
 from analysis.outcomes import Missing, Outcomes
+from analysis.rendering import Rendered
 from analysis.request_log import Requests, check_requests, check_rows, first_stages
 from analysis.sequential import MeanState
 
@@ -55,7 +56,7 @@ class Used(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class UnitStates:
+class UnitStates(Rendered):
     """Sufficient statistics, one observation per unit."""
 
     states: Mapping[SampleKey, State]

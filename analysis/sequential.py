@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.checks import check_count, check_positive, check_share
+from analysis.rendering import Rendered
 from analysis.result import Estimate, NotEstimable
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,7 @@ _ASSUMPTIONS = ("independent units", "finite variance", "enough units for a cent
 
 
 @dataclass(frozen=True, slots=True)
-class MeanState:
+class MeanState(Rendered):
     """Count, mean and sum of squared deviations; mergeable (Chan et al. 1979), equal up to rounding in any order."""
 
     n: int = 0

@@ -15,6 +15,7 @@ from scipy.stats import norm, rankdata
 
 from analysis.checks import check_finite, check_share, check_values
 from analysis.comparison import Alternative, check_alternative
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable, TestResult
 
 _ASSUMPTIONS = ("independent pairs", "symmetric differences", "one look")
@@ -90,7 +91,7 @@ def _normal_tails(ranks: NDArray[np.float64], values: list[float]) -> list[float
 
 
 @dataclass(frozen=True, slots=True)
-class HodgesLehmann:
+class HodgesLehmann(Rendered):
     """The centre of symmetric differences, with an interval between two Walsh averages."""
 
     value: float

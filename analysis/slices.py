@@ -19,6 +19,7 @@ from analysis.betting import Floats
 from analysis.checks import check_positive, check_share
 from analysis.eprocess import DifferenceCounts, log_e_many
 from analysis.forecast import minimum_detectable_harms
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable
 
 _POWER = 0.8
@@ -56,7 +57,7 @@ class SlicePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceReport:
+class SliceReport(Rendered):
     """A slice's status with what it rests on."""
 
     name: str
@@ -77,7 +78,7 @@ class SliceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Shrinkage:
+class Shrinkage(Rendered):
     """Empirical-Bayes estimates of slices: for display only, never for an alarm."""
 
     shrunk: tuple[float, ...]

@@ -18,6 +18,7 @@ from scipy.special import gammaln
 from scipy.stats import chisquare
 
 from analysis.checks import check_count, check_positive, check_share
+from analysis.rendering import Rendered
 from analysis.result import NotEstimable, TestResult
 
 CONCENTRATION = 1_000.0
@@ -47,7 +48,7 @@ class StageSplit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SplitTest:
+class SplitTest(Rendered):
     """The sequential test of the split at one look."""
 
     log_bayes_factor: float
@@ -72,7 +73,7 @@ class SplitTest:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitTests:
+class SplitTests(Rendered):
     """The split of the assigned and of the analysed units, and what is lost between the two."""
 
     assigned: SplitTest
@@ -205,6 +206,7 @@ def srm_chi2(counts: Sequence[int], shares: Sequence[float]) -> TestResult | Not
     """
     if len(counts) != len(shares):
         raise ValueError(f"len(shares) == {len(shares)!r}, must be {len(counts)}, one per variant")
+    counts, shares = np.asarray(counts).tolist(), np.asarray(shares).tolist()
     for count, share in zip(counts, shares, strict=True):
         check_count(count, "count")
         check_positive(share, "share")

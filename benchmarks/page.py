@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-_BEGIN, _END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 _PEER = "nginx"
 
 
@@ -19,17 +18,29 @@ class Measured(NamedTuple):
 
     json_cpu_us: dict[str, list[float]]
     sse_cpu_us: dict[str, list[float]]
-    latency_s: dict[str, list[float]]
-    """Of every request, the direct way among them."""
+    latency_s: dict[float, dict[str, list[float]]]
+    """By requests a second: of every request, the direct way among them."""
     memory_mib: dict[str, float]
 
 
 def write_page(found: Measured, rounds: int) -> None:
     """Replace the measured part of the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    PAGE.write_text(before + _BEGIN + measured_part(found, rounds) + _END + after, encoding="utf-8")
+    replace_part("measured", measured_part(found, rounds))
+
+
+def replace_part(name: str, part: str) -> None:
+    """Replace what stands in docs/performance.md between two marks.
+
+    Args:
+        name: Of the marks, `<!-- NAME: begin -->` and `<!-- NAME: end -->`, each on a line of its own.
+        part: In Markdown, with a newline at its end.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{PAGE.name} has no part {name!r}")
+    PAGE.write_text(before + begin + part + end + after, encoding="utf-8")
 
 
 def measured_part(found: Measured, rounds: int) -> str:
@@ -42,7 +53,7 @@ def measured_part(found: Measured, rounds: int) -> str:
         + "\n"
         + _cpu_table("a stream of 100 pieces", found.sse_cpu_us)
         + "\n"
-        + _latency_table(found.latency_s)
+        + "\n".join(_latency_table(rate, values) for rate, values in found.latency_s.items())
         + f"\nResident memory: {memory}.\n"
     )
 
@@ -62,8 +73,8 @@ def _cpu_table(what: str, cpu_us: dict[str, list[float]]) -> str:
     return "".join(rows)
 
 
-def _latency_table(latency_s: dict[str, list[float]]) -> str:
-    rows = ["| latency at 100 requests a second | p50 | added | p99 | added |\n|---|---|---|---|---|\n"]
+def _latency_table(rate: float, latency_s: dict[str, list[float]]) -> str:
+    rows = [f"| latency at {rate:.0f} requests a second | p50 | added | p99 | added |\n|---|---|---|---|---|\n"]
     base = _quantiles_ms(latency_s["direct"])
     for name, values in latency_s.items():
         p50, p99 = _quantiles_ms(values)

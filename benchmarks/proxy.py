@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import shutil
 import statistics
 import tempfile
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -30,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.page import PAGE, Measured, quantile, write_page
+from benchmarks.peers import Target, peers
 from benchmarks.processes import cpu_seconds, free_port, python, resident_mib, running, tree
 
 _CHAT = {
@@ -43,6 +42,8 @@ SSE_BODY = msgspec.json.encode(_CHAT | {"stream": True})
 _PIECE_BY_PIECE = ("--chunk-delay-ms", "1")
 _HEADERS = {"content-type": "application/json"}
 PATH = "/v1/chat/completions"
+RATES = (100.0, 500.0)
+"""Requests a second at which latencies are compared."""
 
 _CONFIG = """
 [router]
@@ -50,6 +51,8 @@ listen = "127.0.0.1:{port}"
 admin = "127.0.0.1:{admin}"
 database = "sqlite:///bench.db"
 journal = "journal"
+http_transport = "{transport}"
+workers = {workers}
 [backends.original]
 url = "http://127.0.0.1:{a}"
 [backends.small]
@@ -65,134 +68,35 @@ unit = "header:x-user-id"
 agreement = {{ scorer = "agreement", margin = 0.9 }}
 """
 
-_NGINX = """
-daemon off; worker_processes 1; pid nginx.pid; error_log stderr warn;
-events {{ worker_connections 1024; }}
-http {{
-  access_log access.log; keepalive_requests 1000000;
-  split_clients "$http_x_user_id" $pool {{ 50% small; * original; }}
-  upstream original {{ server 127.0.0.1:{a}; keepalive 64; keepalive_requests 1000000; }}
-  upstream small {{ server 127.0.0.1:{b}; keepalive 64; keepalive_requests 1000000; }}
-  server {{ listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://$pool; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
-    }}
-  }}
-}}
-"""
-
-
-_HAPROXY = """
-global
-  nbthread 1
-  log 127.0.0.1:{log} local0
-defaults
-  mode http
-  log global
-  option httplog
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-frontend in
-  bind 127.0.0.1:{port}
-  use_backend small if {{ hdr(x-user-id),crc32(6),mod(100) lt 50 }}
-  default_backend original
-backend original
-  server a 127.0.0.1:{a}
-backend small
-  server b 127.0.0.1:{b}
-"""
-
-_LITELLM = """
-model_list:
-  - model_name: support
-    litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{a}/v1", api_key: none }}
-  - model_name: support
-    litellm_params: {{ model: openai/support, api_base: "http://127.0.0.1:{b}/v1", api_key: none }}
-# As all others here: open to everyone on loopback.
-general_settings: {{ dangerously_permit_weak_or_unset_master_key: true }}
-"""
-
-
-@dataclass
-class Target:
-    """Something that answers, and the processes whose CPU counts."""
-
-    name: str
-    port: int
-    pids: list[int] = field(default_factory=list)
-    aside: list[int] = field(default_factory=list)
-    """Processes that are metered but not counted: the controller."""
-    slowness: int = 1
-    """A peer that is so many times slower gets as many times fewer requests."""
-
 
 @contextmanager
-def nginx(folder: Path, a: int, b: int) -> Iterator[Target]:
-    """Nginx in front of the two backends."""
-    port = free_port()
-    (folder / "nginx.conf").write_text(_NGINX.format(a=a, b=b, port=port))
-    command = [shutil.which("nginx") or "nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    with running(command, port, folder) as process:
-        yield Target("nginx", port, tree(process.pid))
-
-
-@contextmanager
-def haproxy(folder: Path, a: int, b: int) -> Iterator[Target]:
-    """HAProxy in front of the two backends, with one thread; it sends its log to a port at which nobody listens."""
-    port = free_port()
-    (folder / "haproxy.cfg").write_text(_HAPROXY.format(a=a, b=b, port=port, log=free_port()))
-    command = [shutil.which("haproxy") or "haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
-    with running(command, port, folder) as process:
-        yield Target("haproxy", port, tree(process.pid))
-
-
-@contextmanager
-def litellm(folder: Path, a: int, b: int) -> Iterator[Target]:
-    """LiteLLM's proxy in front of the two backends, with one worker."""
-    port = free_port()
-    (folder / "litellm.yaml").write_text(_LITELLM.format(a=a, b=b))
-    command = [_litellm_command() or "litellm", "--config", str(folder / "litellm.yaml"), "--port", str(port)]
-    with running([*command, "--host", "127.0.0.1", "--num_workers", "1"], port, folder, timeout_s=120) as process:
-        yield Target("litellm", port, tree(process.pid), slowness=20)
-
-
-def _litellm_command() -> str | None:
-    """Return LiteLLM's command: TOUCHSTONE_LITELLM, as it wants an environment of its own, or the one on the path."""
-    return os.environ.get("TOUCHSTONE_LITELLM") or shutil.which("litellm")
-
-
-def peers(stack: ExitStack, folder: Path, a: int, b: int, out: Console) -> list[Target]:
-    """Start the peers that are installed."""
-    known = {
-        "nginx": (nginx, shutil.which("nginx"), "Debian: nginx-light"),
-        "haproxy": (haproxy, shutil.which("haproxy"), "Debian: haproxy"),
-        "litellm": (
-            litellm,
-            _litellm_command(),
-            "pip install 'litellm[proxy]' in a folder of its own; TOUCHSTONE_LITELLM",
-        ),
-    }
-    found = []
-    for name, (start, command, how) in known.items():
-        if command:
-            found.append(stack.enter_context(start(folder, a, b)))
-        else:
-            out.print(f"{name} is not installed ({how}): it is left out.")
-    return found
-
-
-@contextmanager
-def touchstone(name: str, parent: Path, a: int, b: int, mirror: int, split: int = 50) -> Iterator[Target]:
+def touchstone(
+    name: str, parent: Path, a: int, b: int, mirror: int, *, split: int = 50, transport: str = "http1", workers: int = 1
+) -> Iterator[Target]:
     """`touchstone serve` in front of the two backends."""
-    port, folder = free_port(), parent / str(mirror)
+    port, folder = free_port(), parent / f"{mirror}-{transport}-{workers}"
     folder.mkdir()
     config = folder / "config.toml"
-    config.write_text(_CONFIG.format(a=a, b=b, port=port, admin=free_port(), path=PATH, mirror=mirror, split=split))
+    values = {"a": a, "b": b, "port": port, "admin": free_port(), "path": PATH, "mirror": mirror, "split": split}
+    config.write_text(_CONFIG.format(**values, transport=transport, workers=workers))
     with running(python("-m", "router", "serve", "--config", str(config)), port, folder) as process:
-        time.sleep(2.0)  # children up, first routes read
+        _wait_until_it_runs(values["admin"])
+        time.sleep(1.0)  # by then every proxy has read that it does
         proxies, others = _by_role(tree(process.pid))
         yield Target(name, port, proxies, others)
+
+
+def _wait_until_it_runs(admin: int) -> None:
+    """Wait for the experiment's gate to open: before that nothing is split, and nothing mirrored."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/v1/experiments", timeout=5) as answer:
+                if msgspec.json.decode(answer.read())[0]["phase"] == "running":
+                    return
+        except OSError:
+            pass  # not up yet
+        time.sleep(0.1)
+    raise TimeoutError("the experiment does not run")
 
 
 def _by_role(pids: list[int]) -> tuple[list[int], list[int]]:
@@ -203,17 +107,19 @@ def _by_role(pids: list[int]) -> tuple[list[int], list[int]]:
 
 async def _one(session: aiohttp.ClientSession, url: str, body: bytes, number: int) -> float:
     started = time.perf_counter()
-    async with session.post(url, data=body, headers=_HEADERS | {"x-user-id": f"user-{number % 997}"}) as response:
+    async with session.post(url, data=body, headers={"x-user-id": f"user-{number % 997}"}) as response:
         response.raise_for_status()
         async for _ in response.content.iter_any():
             pass
     return time.perf_counter() - started
 
 
-async def closed_loop(port: int, body: bytes, requests: int, concurrency: int) -> None:
+async def closed_loop(
+    port: int, body: bytes, requests: int, concurrency: int, headers: dict[str, str] | None = None
+) -> None:
     """Send `requests` as fast as `concurrency` connections allow."""
     numbers = iter(range(requests))
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=_HEADERS | (headers or {})) as session:
 
         async def worker() -> None:
             for number in numbers:
@@ -224,7 +130,7 @@ async def closed_loop(port: int, body: bytes, requests: int, concurrency: int) -
 
 async def fixed_rate(port: int, body: bytes, requests: int, rate: float) -> list[float]:
     """Send `requests` at a fixed rate, whatever the answers do; returns the latency of each in seconds."""
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers=_HEADERS) as session:
         started, tasks = asyncio.get_running_loop().time(), []
         for number in range(requests):
             await asyncio.sleep(max(0.0, started + number / rate - asyncio.get_running_loop().time()))
@@ -246,11 +152,12 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
     found: dict[str, list[float]] = {target.name: [] for target in targets}
     found |= {f"{target.name}: controller": [] for target in targets if target.aside}
     for target in targets:
-        asyncio.run(closed_loop(target.port, body, max(50, requests // 10 // target.slowness), 8))  # warm up
+        count = max(50, requests // 10 // target.slowness)
+        asyncio.run(closed_loop(target.port, body, count, 8, target.headers))  # warm up
     for _ in track(range(rounds), description=title):
         for target in targets:
             served, aside = cpu_per_request(
-                target, lambda n, t=target: closed_loop(t.port, body, n, 8), requests // target.slowness
+                target, lambda n, t=target: closed_loop(t.port, body, n, 8, t.headers), requests // target.slowness
             )
             found[target.name].append(served)
             if target.aside:
@@ -258,14 +165,16 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
     return found
 
 
-def measure_latency(targets: list[Target], direct: int, requests: int, rounds: int) -> dict[str, list[float]]:
-    """Latency at 100 requests a second; returns name -> seconds of every request."""
+def measure_latency(
+    targets: list[Target], direct: int, rate: float, seconds: float, rounds: int
+) -> dict[str, list[float]]:
+    """Latency at a fixed rate in requests a second; returns name -> seconds of every request."""
     targets = [target for target in targets if target.slowness == 1]  # LiteLLM does not keep up with 100 a second here
     found: dict[str, list[float]] = {"direct": [], **{target.name: [] for target in targets}}
     ports = {"direct": direct, **{target.name: target.port for target in targets}}
-    for _ in track(range(rounds), description="latency at 100/s    "):
+    for _ in track(range(rounds), description=f"latency at {rate:.0f}/s    "):
         for name, port in ports.items():
-            found[name] += asyncio.run(fixed_rate(port, JSON_BODY, requests, 100.0))
+            found[name] += asyncio.run(fixed_rate(port, JSON_BODY, round(seconds * rate), rate))
     return found
 
 
@@ -281,9 +190,10 @@ def print_cpu(out: Console, title: str, found: dict[str, list[float]]) -> None:
     out.print(table)
 
 
-def print_latency(out: Console, found: dict[str, list[float]]) -> None:
+def print_latency(out: Console, rate: float, found: dict[str, list[float]]) -> None:
     """Print the added latency beside the direct way."""
-    table = Table("", "p50", "added", "p99", "added", title="Latency at 100 requests/s", title_justify="left")
+    title = f"Latency at {rate:.0f} requests/s"
+    table = Table("", "p50", "added", "p99", "added", title=title, title_justify="left")
     base = [quantile(found["direct"], share) * 1e3 for share in (0.5, 0.99)]
     for name, values in found.items():
         p50, p99 = (quantile(values, share) * 1e3 for share in (0.5, 0.99))
@@ -315,16 +225,19 @@ def main() -> None:
                 running(python("-m", "router.fakes", "--port", str(port), *_PIECE_BY_PIECE), port, folder)
             )
         targets = peers(stack, folder, a, b, out)
-        for name, mirror in (("touchstone", 0), (f"touchstone, {options.mirror} % mirrored", options.mirror)):
-            targets.append(stack.enter_context(touchstone(name, folder, a, b, mirror)))
+        mirrored, client = f"touchstone, {options.mirror} % mirrored", "touchstone, aiohttp's client"
+        targets.append(stack.enter_context(touchstone("touchstone", folder, a, b, 0)))
+        targets.append(stack.enter_context(touchstone(mirrored, folder, a, b, options.mirror)))
+        targets.append(stack.enter_context(touchstone(client, folder, a, b, 0, transport="aiohttp")))
         json_cpu = measure_cpu(targets, JSON_BODY, options.requests, options.rounds, "CPU, JSON           ")
         sse_cpu = measure_cpu(targets, SSE_BODY, options.requests // 5, options.rounds, "CPU, SSE            ")
-        latency = measure_latency(targets, a, 200, options.rounds)
+        latency = {rate: measure_latency(targets, a, rate, 2.0, options.rounds) for rate in RATES}
         memory = {target.name: resident_mib(target.pids) for target in targets}
         out.print("\nSimulated backends on loopback; Touchstone records every exchange.")
         print_cpu(out, "JSON request", json_cpu)
         print_cpu(out, "Stream of 100 chunks (SSE)", sse_cpu)
-        print_latency(out, latency)
+        for rate, found in latency.items():
+            print_latency(out, rate, found)
         out.print("Resident memory: " + ", ".join(f"{name} {mib:.0f} MiB" for name, mib in memory.items()))
         if options.write:
             write_page(Measured(json_cpu, sse_cpu, latency, memory), options.rounds)

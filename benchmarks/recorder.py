@@ -27,8 +27,8 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 
 from experiments.config.records import Config, RouterSettings
+from experiments.journal.recorder import Recorder
 from experiments.model import CONTROL, Exchange, Feedback, Role
-from experiments.recorder import Recorder
 from experiments.store import open_store
 from router.journal import Journal
 

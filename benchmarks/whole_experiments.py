@@ -40,8 +40,8 @@ from scipy.stats import binom
 from experiments.assignment import assign, unit_of
 from experiments.config import Config, load
 from experiments.controller import Controller
+from experiments.journal.recorder import Recorder
 from experiments.model import CONTROL, TREATMENT, Exchange, Phase, Role, Route
-from experiments.recorder import Recorder
 from experiments.replay import replay
 from experiments.store import Store, open_store
 from router.journal import Journal

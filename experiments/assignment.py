@@ -7,6 +7,7 @@ experiments assign independently (sharing a salt would correlate them).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class Assignment(NamedTuple):
     propensity: float
 
 
+# Users come back, and a hash with a key costs more than the look into a table.
+@lru_cache(maxsize=16_384)
 def unit_of(salt: str, unit_id: bytes) -> Unit:
     """Hash a unit's id with the experiment's salt.
 

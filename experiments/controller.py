@@ -8,30 +8,31 @@ what is stored explains what was decided.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 
-from experiments.attempts import attempt_of, candidate_of, for_attempt
+from experiments.aa_run import Step, after_look, clean, findings, is_over, progress
+from experiments.attempts import AA_CANDIDATE, attempt_of, candidate_of, exposed_before, for_attempt
 from experiments.config import Config, Experiment, config_hash
 from experiments.decision import Progress, decide
-from experiments.erasure import Eraser
-from experiments.evaluation import Evaluator
+from experiments.evaluation.evaluators import Evaluators, Folded
 from experiments.evidence import Decision, Elapsed, Shed
 from experiments.explain import action_word, sentence
 from experiments.golden.gate import Gatekeeper, needs_golden
-from experiments.golden.gatehouse import Gatehouse
-from experiments.journal_status import ShedWatch
+from experiments.golden.gatehouse import ACTOR, Gatehouse
+from experiments.journal.post import RecordingPost
+from experiments.journal.recorder import Recorder
+from experiments.journal.recorders import Recorders, ShedWatch
 from experiments.leadership import Leadership
 from experiments.lifecycle import start, step, transition, wait
 from experiments.model import Phase, Route
-from experiments.recorder import Recorder
-from experiments.replay import refold, rows_between
-from experiments.scoring import score_pending, scorers_of
+from experiments.pairs.label_scoring import LabelScoring
+from experiments.privacy.erasure import Eraser
+from experiments.scoring.experiment_scorer import score_pending, scorers_of
 from experiments.stopwatch import Stopwatch, resumed
-from experiments.store import Epoch, Look, RouteState, Store, Transition, Watermarks
+from experiments.store import Epoch, Look, RouteState, Store, Watermarks
 from experiments.telling.alerts import Alerts
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class Controller:
     Args:
         config: What to run.
         store: Migrated.
-        recorder: Reads the journal that the proxies write.
+        recorder: Reads the journal that the proxies of this host write, whether or not this controller leads.
         alerts: Tells people what happens; nobody is told unless given.
         leadership: Of several controllers on one store, only the one that leads does anything; without it, this one
             does in any case.
@@ -54,7 +55,7 @@ class Controller:
         self,
         config: Config,
         store: Store,
-        recorder: Recorder,
+        recorder: Recorder | RecordingPost,
         *,
         alerts: Alerts | None = None,
         leadership: Leadership | None = None,
@@ -69,11 +70,13 @@ class Controller:
         self._experiments: dict[str, Experiment] = {}
         """As they are judged in this epoch: a retry has less alpha, and a salt of its own."""
         self._eraser = Eraser(config, store)
-        self._shed_watch = ShedWatch(Path(config.router.journal))
+        self._shed_watch = ShedWatch(Recorders(store.engine))
         self._scorers = scorers_of(config)
-        self._evaluators: dict[str, Evaluator] = {}
-        self._seen: dict[str, Watermarks] = {}
+        self._late_labels = LabelScoring(config, store)
+        self._evaluators = Evaluators(store)
         self._epochs: dict[str, int] = {}
+        self._aa: set[str] = set()
+        """Those whose epoch is an A/A run."""
         self._watches: dict[str, Stopwatch] = {}
         self._last_look = float("-inf")
 
@@ -85,14 +88,24 @@ class Controller:
             steady_s: By a clock that never jumps; the same as `now` unless given.
         """
         self._store.migrate()
+        self._evaluators.begin()
         for experiment in self._config.experiments.values():
             digest = config_hash(experiment, self._config.backends)
             epoch = self._store.latest_epoch(experiment.name)
             if epoch is None or epoch.config_hash != digest:
                 epoch = self._begin_epoch(experiment, digest, epoch, now)
-            self._experiments[experiment.name] = for_attempt(experiment, epoch.attempt)
-            self._take_up(self._experiments[experiment.name], epoch.number)
-            self._watches[experiment.name] = self._watch(experiment.name, now, now if steady_s is None else steady_s)
+            self._carry(experiment, epoch, now, now if steady_s is None else steady_s)
+
+    def _carry(self, configured: Experiment, epoch: Epoch, now: float, steady_s: float) -> None:
+        """Take up an epoch."""
+        name = configured.name
+        self._experiments[name] = for_attempt(configured, epoch.attempt)
+        self._aa.discard(name)
+        if epoch.candidate == AA_CANDIDATE:
+            self._aa.add(name)
+        self._epochs[name] = epoch.number
+        self._evaluators.take_up(self._experiments[name], epoch.number)
+        self._watches[name] = self._watch(name, now, steady_s)
 
     def _watch(self, name: str, now: float, steady_s: float) -> Stopwatch:
         state, look = self._store.route_states()[name], self._store.latest_look(name, self._epochs[name])
@@ -104,51 +117,46 @@ class Controller:
         earlier = Elapsed(epoch_s=look.at - state.epoch_started_at, stage_s=look.at - state.stage_started_at)
         return Stopwatch(resumed(look.evidence.elapsed or earlier, look.at, now, same_stage=same), stage, steady_s)
 
-    def _begin_epoch(self, configured: Experiment, digest: str, previous: Epoch | None, now: float) -> Epoch:
+    def _begin_epoch(
+        self, configured: Experiment, digest: str, previous: Epoch | None, now: float, after_aa: Step | None = None
+    ) -> Epoch:
+        """Begin an epoch: of the experiment, or of the A/A run before it.
+
+        Args:
+            configured: As it stands in the file.
+            digest: Of the configuration.
+            previous: The epoch before.
+            now: By the wall clock.
+            after_aa: The route of the A/A run that was clean, and what it found; None if there was none yet.
+        """
         number = previous.number + 1 if previous else 1
         candidate = candidate_of(configured, self._config.backends)
         name = configured.name
-        attempt = attempt_of(candidate, self._store.epochs(name), self._store.transitions(name))
+        epochs, transitions = self._store.epochs(name), self._store.transitions(name)
+        attempt = attempt_of(candidate, epochs, transitions)
         experiment = for_attempt(configured, attempt)
+        aa_first = self._gatehouse is not None and experiment.gate.aa_units > 0 and after_aa is None
         epoch = Epoch(
             experiment=experiment.name,
             number=number,
             config_hash=digest,
             config=experiment.model_dump(mode="json"),
             started_at=now,
-            candidate=candidate,
+            candidate=AA_CANDIDATE if aa_first else candidate,
             attempt=attempt,
         )
+        exposed = exposed_before(experiment, candidate, epochs, transitions) if attempt > 1 else ()
         gated = self._gatehouse is not None and (experiment.gate.healthy or needs_golden(experiment))
-        route = wait(experiment, number) if gated else start(experiment, number)
-        begun = Transition(
-            experiment=experiment.name,
-            epoch=number,
-            look=None,
-            at=now,
-            actor="config",
-            from_phase=Phase.DRAFT,
-            to_phase=route.phase,
-            from_stage=0,
-            to_stage=0,
-            split_basis_points=route.split_basis_points,
-            reason="first epoch" if previous is None else "the configuration changed: nothing of before counts",
-        )
-        self._store.begin_epoch(epoch, RouteState(route=route, epoch_started_at=now, stage_started_at=now), begun)
+        route = (wait if gated or aa_first else start)(experiment, number, exposed)
+        if after_aa is not None:
+            actor, before, reason = ACTOR, after_aa.route, after_aa.reason
+        else:
+            actor, before, reason = "config", replace(route, phase=Phase.DRAFT), _reason(previous)
+        state = RouteState(route=route, epoch_started_at=now, stage_started_at=now)
+        begun = transition(before, route, at=now, actor=actor, reason=reason)
+        self._store.begin_epoch(epoch, state, begun, before=after_aa.route if after_aa else None)
         _log.info("epoch_started", experiment=name, epoch=number, attempt=attempt, phase=route.phase.value)
         return epoch
-
-    def _take_up(self, experiment: Experiment, epoch: int) -> None:
-        self._epochs[experiment.name] = epoch
-        evaluator = Evaluator(experiment, epoch)
-        self._seen[experiment.name] = refold(self._store, evaluator)
-        self._evaluators[experiment.name] = evaluator
-
-    def _taken(self, experiment: Experiment) -> Evaluator:
-        """Take the evaluator out for a look: should that fail half-way, the next one starts from what is stored."""
-        if experiment.name not in self._evaluators:
-            self._take_up(experiment, self._epochs[experiment.name])
-        return self._evaluators.pop(experiment.name)
 
     def tick(self, now: float, steady_s: float | None = None) -> list[Decision]:
         """Do everything that is due; returns the decisions of the looks that were taken.
@@ -166,41 +174,70 @@ class Controller:
 
     def _advance(self, now: float, steady_s: float) -> list[Decision]:
         self._recorder.record()
-        score_pending(self._store, self._scorers)
+        score_pending(self._store, self._scorers, max_waiting=self._config.router.scoring.max_waiting, now=now)
+        self._late_labels.score()
         self._eraser.erase(now)
         if steady_s - self._last_look < self._config.router.look_interval_s:
             return []
         self._last_look = steady_s
         self._visit_gates(now, steady_s)
-        shed = self._shed_watch.read()
+        # Both once for all looks of this tick: the mark waits for what other hosts are loading.
+        shed, upto = self._shed_watch.read(steady_s), self._store.watermarks()
         decisions = [
-            decision for name in self._epochs if (decision := self._look(name, now, steady_s, shed)) is not None
+            decision for name in self._epochs if (decision := self._look(name, now, steady_s, shed, upto)) is not None
         ]
         # Only now: had a look failed, the next one must still hear of it.
-        self._shed_watch.settle()
+        self._shed_watch.settle(now)
         return decisions
 
     def _visit_gates(self, now: float, steady_s: float) -> None:
         if self._gatehouse is None:
             return
         states = self._store.route_states()
-        for name in self._epochs:
-            if self._gatehouse.visit(self._experiments[name], states[name], now):
+        for name, experiment in self._experiments.items():
+            if name in self._aa:
+                began = self._visit_aa(self._gatehouse, states[name], now, steady_s)
+            else:
+                began = self._gatehouse.visit(experiment, states[name], now)
+            if began:
                 # What it waited for is no time in which it was tried.
                 self._watches[name] = Stopwatch(Elapsed(epoch_s=0.0, stage_s=0.0), 0, steady_s)
 
-    def _look(self, name: str, now: float, steady_s: float, shed: Shed) -> Decision | None:
+    def _visit_aa(self, gatehouse: Gatehouse, state: RouteState, now: float, steady_s: float) -> bool:
+        """Begin an A/A run when the backends answer, and end it when it is clean; returns whether it began just now."""
+        route, experiment = state.route, self._experiments[state.route.experiment]
+        if route.phase is not Phase.GATED:
+            return False
+        look = self._store.latest_look(route.experiment, route.epoch)
+        if look is None:
+            return route.split_basis_points == 0 and gatehouse.begin_aa(experiment, state, now)
+        found = findings(look.evidence, look.decision, experiment)
+        said = [f"A/A: {one}" for one in found] or [progress(look.evidence, experiment)]
+        gatehouse.say(experiment.name, route.epoch, now, said)
+        if is_over(look.evidence, experiment) and not found:
+            self._begin_after_aa(Step(route, clean(look.evidence)), now, steady_s)
+        return False
+
+    def _begin_after_aa(self, aa: Step, now: float, steady_s: float) -> None:
+        """Begin the experiment itself, in an epoch of its own: nothing of the A/A run is pooled with it."""
+        configured, last = self._config.experiments[aa.route.experiment], self._store.latest_epoch(aa.route.experiment)
+        assert last is not None  # noqa: S101  # the A/A run's
+        epoch = self._begin_epoch(configured, last.config_hash, last, now, aa)
+        self._carry(configured, epoch, now, steady_s)
+
+    def _look(self, name: str, now: float, steady_s: float, shed: Shed, upto: Watermarks) -> Decision | None:
         state = self._store.route_states()[name]
-        if not _is_watched(state.route):
+        if not _is_watched(state.route, aa=name in self._aa):
             return None
         experiment = self._experiments[name]
-        evaluator = self._taken(experiment)
-        seen, upto = self._seen[name], self._store.watermarks()
-        evidence = evaluator.look(
-            now, state.route.stage, state.route.phase, *rows_between(self._store, evaluator, seen, upto)
-        )
+        folded = self._evaluators.take(experiment, self._epochs[name])
+        rows = self._evaluators.rows(folded, upto)
+        if rows is None:
+            return None
+        evaluator = folded.evaluator
+        evidence = evaluator.look(now, state.route.stage, state.route.phase, *rows)
         elapsed = self._watches[name].read(state.route.stage, steady_s)
-        evidence = msgspec.structs.replace(evidence, shed=shed, elapsed=elapsed)
+        evidence = replace(evidence, shed=shed, elapsed=elapsed)
         progress = Progress(state.route.stage, elapsed.epoch_s, elapsed.stage_s)
         decision = decide(evidence, experiment, progress)
         look = Look(
@@ -219,7 +256,7 @@ class Controller:
         if not self._still_leads():
             return None
         self._save(experiment, state, look)
-        self._evaluators[name], self._seen[name] = evaluator, upto
+        self._evaluators.keep(Folded(evaluator, upto))
         self._watches[name].go_on(elapsed, state.route.stage, steady_s)
         if self._alerts is not None:
             self._alerts.saw(look)
@@ -230,17 +267,18 @@ class Controller:
         return self._leadership is None or self._leadership.still_leads()
 
     def _save(self, experiment: Experiment, state: RouteState, look: Look) -> None:
-        after = step(experiment, state.route, look.decision)
-        if after is None:
+        follows = _follows(experiment, state.route, look, aa=experiment.name in self._aa)
+        if follows is None:
             self._store.save_look(look)
             return
-        said = "; ".join(sentence(reason) for reason in look.decision.reasons)
-        change = transition(state.route, after, at=look.at, actor="controller", reason=said, look=look.number)
+        after = follows.route
+        change = transition(state.route, after, at=look.at, actor="controller", reason=follows.reason, look=look.number)
         moved = RouteState(route=after, epoch_started_at=state.epoch_started_at, stage_started_at=look.at)
         # Should somebody have paused it just now, the next tick decides again, on what is so then.
         self._store.save_look(look, change, moved, before=state.route)
+        done = "aa_not_clean" if experiment.name in self._aa else action_word(look.decision.action).replace(" ", "_")
         _log.warning(
-            action_word(look.decision.action).replace(" ", "_"),
+            done,
             experiment=experiment.name,
             split_percent=after.split_basis_points / 100,
             reason=change.reason,
@@ -249,7 +287,8 @@ class Controller:
     def run(self, stop: Any, interval_s: float = 0.5) -> None:
         """Tick until `stop` (a `threading.Event`) is set. What fails is logged and tried again at the next tick.
 
-        While another controller leads, nothing is done; what it has written is taken up by starting again.
+        While another controller leads, only this host's journal is loaded; what the leader has written is taken up by
+        starting again.
         """
         started, trouble = False, ""
         while not stop.is_set():
@@ -261,23 +300,41 @@ class Controller:
                 started = leads
                 if leads:
                     self.tick(time.time(), time.monotonic())
+                else:
+                    self._recorder.record()
                 trouble = ""
             except Exception as error:  # noqa: BLE001  # the store may be away for minutes; the loop goes on
                 trouble = _note_trouble(error, trouble)
             stop.wait(interval_s)
         try:
-            if started and self._still_leads():
-                # What the proxies wrote until their end.
-                self._recorder.record()
+            # What the proxies wrote until their end.
+            self._recorder.close()
         finally:
             if self._leadership is not None:
                 self._leadership.release()
 
 
-def _is_watched(route: Route) -> bool:
-    """Whether looks are taken: while it runs, and after its end for as long as requests are mirrored."""
+def _reason(previous: Epoch | None) -> str:
+    return "first epoch" if previous is None else "the configuration changed: nothing of before counts"
+
+
+def _is_watched(route: Route, *, aa: bool) -> bool:
+    """Whether looks are taken: while it runs, and after its end for as long as requests are mirrored.
+
+    Of an A/A run only while it goes on: what a person makes of it later must not be pooled with it.
+    """
+    if aa:
+        return route.phase is Phase.GATED and route.split_basis_points > 0
     ended = route.phase in {Phase.ROLLED_BACK, Phase.PROMOTED}
     return route.phase is Phase.RUNNING or (ended and route.mirror_basis_points > 0)
+
+
+def _follows(experiment: Experiment, route: Route, look: Look, *, aa: bool) -> Step | None:
+    """Return what a look does to the route, and why; None if nothing."""
+    if aa:
+        return after_look(experiment, route, look)
+    after = step(experiment, route, look.decision)
+    return None if after is None else Step(after, "; ".join(sentence(reason) for reason in look.decision.reasons))
 
 
 def _note_trouble(error: Exception, before: str) -> str:

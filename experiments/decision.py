@@ -25,6 +25,7 @@ from experiments.evidence import (
     Decision,
     Evidence,
     Kind,
+    Late,
     MetricEvidence,
     Reason,
     Recent,
@@ -64,14 +65,28 @@ def decide(evidence: Evidence, experiment: Experiment, progress: Progress) -> De
 
 
 def _after_promotion(evidence: Evidence, experiment: Experiment) -> Decision:
-    """Watch what was promoted: harm that begins now, or a treatment that breaks, takes the promotion back."""
-    late = [
-        Reason(code=Code.LATE_HARM, metric=late.metric, value=late.peak, threshold=late.threshold, units=late.units)
-        for late in evidence.late
-        if late.peak >= late.threshold
-    ]
-    reasons = late or tripped(evidence.recent, experiment)
-    return Decision(action=Action.ROLLBACK if reasons else Action.HOLD, reasons=reasons)
+    """Watch what was promoted: harm that begins now, or a treatment that breaks, takes the promotion back.
+
+    As before a promotion, harm of unpaired events rests on the split, and an unsound one silences it.
+    """
+    unsound = _split_alarms(evidence)
+    late = [late for late in evidence.late if late.peak >= late.threshold]
+    sound = [late for late in late if late.kind is Kind.PAIRED or not unsound]
+    reasons = [_late_harm(late) for late in sound] or tripped(evidence.recent, experiment)
+    if reasons:
+        return Decision(action=Action.ROLLBACK, reasons=reasons)
+    return Decision(action=Action.HOLD, reasons=unsound if late else [])
+
+
+def _late_harm(late: Late) -> Reason:
+    return Reason(
+        code=Code.LATE_HARM,
+        metric=late.metric,
+        value=late.peak,
+        threshold=late.threshold,
+        units=late.units,
+        kind=late.kind if late.kind is Kind.EVENT else None,
+    )
 
 
 def _at_once(evidence: Evidence, experiment: Experiment) -> Decision | None:
@@ -175,6 +190,7 @@ def _promotion(evidence: Evidence, experiment: Experiment, progress: Progress, l
         *_no_goal(evidence, experiment),
         *_unsafe_slices(evidence, experiment),
         *_incomplete(evidence, experiment),
+        *_badly_scored(evidence, experiment),
         *_too_small(evidence.units, experiment.policy.min_units),
         *_too_early(progress.epoch_seconds, experiment.policy.min_days * _SECONDS_PER_DAY),
     ]
@@ -280,6 +296,20 @@ def _incomplete(evidence: Evidence, experiment: Experiment) -> list[Reason]:
         for c in evidence.completeness
         if c.share < needed
     ]
+
+
+def _badly_scored(evidence: Evidence, experiment: Experiment) -> list[Reason]:
+    """What a scorer could not judge is not missing at random: the longest answers time out first."""
+    needed = experiment.policy.min_completeness
+    found = []
+    for row in _guardrails(evidence):
+        due = row.pairs + row.failed
+        if row.failed > (1 - needed) * due:
+            scored = Reason(
+                code=Code.SCORING_INCOMPLETE, metric=row.metric, value=row.pairs / due, threshold=needed, units=due
+            )
+            found.append(scored)
+    return found
 
 
 def _shed(evidence: Evidence) -> list[Reason]:

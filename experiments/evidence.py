@@ -8,6 +8,12 @@ import msgspec
 
 from experiments.model import Phase
 
+RULES = 2
+"""Version of the rules by which rows are counted; each look says by which it was taken, and is replayed by those.
+
+1: feedback counts at once and whenever it comes; a metric goes on when its scorer changes. 2: see docs/decisions.md.
+"""
+
 
 class Verdict(StrEnum):
     """What the evidence says of one metric in one slice."""
@@ -42,8 +48,8 @@ class Interval(msgspec.Struct, frozen=True):
     upper: float | None
 
 
-class MetricEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric in one slice at one look. E-values are natural logarithms."""
+class MetricFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is counted of one metric in one slice, and what that says at one look. E-values are natural logarithms."""
 
     metric: str
     role: str
@@ -51,38 +57,49 @@ class MetricEvidence(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     slice: str = ""
     """`attribute=value`, or empty for all traffic."""
-    verdict: Verdict
-    reason: str = ""
-    """Why the verdict is `not_estimable`."""
+    scorer: str = ""
+    """Version of the scorer whose outcomes these are; empty before the first one."""
     units: int
-    """Independent units analysed."""
+    """Independent units analysed; of events, all that were exposed."""
     pairs: int = 0
     losses: int = 0
     """Pairs in which only control did well."""
     ties: int = 0
     wins: int = 0
     """Pairs in which only the treatment did well."""
+    failed: int = 0
+    """Pairs that are due and missing, since their scorer could not say anything."""
     control_mean: float | None = None
     treatment_mean: float | None = None
     estimate: float | None = None
-    """Difference treatment - control, or for a ratio the change of the geometric mean (-0.3 is 30 % less)."""
+    """Mean difference treatment - control, or for a ratio the change of the geometric mean (-0.3 is 30 % less)."""
     interval: Interval | None = None
-    """Confidence sequence: valid at every look."""
+    """95 % confidence sequence."""
     fixed_interval: Interval | None = None
     """95 % interval that would hold if this were the only look and pairs were independent; for display."""
     margin: float | None = None
     tolerance: float | None = None
-    weight: float = 0.0
-    """Share of the rollback alpha."""
     log_e_harm: float | None = None
-    peak_log_e_harm: float | None = None
-    """Highest so far: what the alarm looks at."""
     log_e_any_loss: float | None = None
     """Against "no loss at all": stops the ramp, does not roll back."""
     log_e_noninferior: float | None = None
+
+
+class MetricEvidence(MetricFigures, frozen=True, kw_only=True):
+    """One metric in one slice as the controller sees it: its interval is the intersection over all looks so far."""
+
+    verdict: Verdict
+    reason: str = ""
+    """Why the verdict is `not_estimable`."""
+    weight: float = 0.0
+    """Share of the rollback alpha."""
+    peak_log_e_harm: float | None = None
+    """Highest so far: what the alarm looks at."""
     peak_log_e_noninferior: float | None = None
     p_value: float | None = None
     """Anytime-valid, for a goal: of "not better by what is asked"."""
+    since: float | None = None
+    """When the scorer's version took over and the metric began anew, in seconds since the epoch; None: it never did."""
 
 
 class SplitEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,16 +162,36 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     """The watch over one guardrail after a promotion: an e-detector, which forgets how good it once was."""
 
     metric: str
+    kind: Kind = Kind.PAIRED
+    """Whether pairs are watched, or bad events."""
     units: int
-    """Analysed since the promotion."""
+    """Analysed since the promotion; of bad events, the units that had one."""
     peak: float
     """log(1 + M), highest so far."""
     threshold: float
     """Reached once in so many units as the policy says while nothing is wrong, on average."""
 
 
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """How many units of one variant gave feedback of a metric at all, while both variants had a chance."""
+
+    metric: str
+    variant: str
+    units: int
+    """Exposed."""
+    answered: int
+
+    @property
+    def share(self) -> float:
+        """Response rate, 0.0 when no unit was exposed."""
+        return self.answered / self.units if self.units else 0.0
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one look saw."""
+
+    rules: int = 1
+    """Version of the rules by which it counted."""
 
     experiment: str
     epoch: int
@@ -181,6 +218,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Control's and the treatment's last requests; empty in looks of earlier versions."""
     late: tuple[Late, ...] = ()
     """After a promotion only."""
+    responses: tuple[Response, ...] = ()
+    """Of each feedback metric: control, then the treatment."""
+    unequal_responses: tuple[str, ...] = ()
+    """Feedback metrics whose response rates differ between the variants beyond chance; a caution, decides nothing."""
     shed: Shed = Shed()
     """Comes from the proxies, not from the rows: a replay takes it from the stored look."""
     elapsed: Elapsed | None = None
@@ -219,6 +260,7 @@ class Code(StrEnum):
     ANY_LOSS = "any_loss"
     SPLIT_MISMATCH = "split_mismatch"
     INCOMPLETE = "incomplete"
+    SCORING_INCOMPLETE = "scoring_incomplete"
     RECORDING_SHED = "recording_shed"
     FAILING = "failing"
     EMPTY_ANSWERS = "empty_answers"
@@ -251,6 +293,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     upper: float | None = None
     margin: float | None = None
     units: int | None = None
+    kind: Kind | None = None
+    """How it was measured, where the metric alone does not say so."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

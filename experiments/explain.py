@@ -21,7 +21,7 @@ def points(share: float | None, *, signed: bool = True) -> str:
     if share is None:
         return "unknown"
     number = f"{share * 100:+.1f}" if signed else f"{round(share * 100, 2):g}"
-    return f"{number} points"
+    return f"{number} point" if number in {"1", "-1"} else f"{number} points"
 
 
 def percent(share: float | None) -> str:
@@ -66,6 +66,7 @@ def headline(experiment: Experiment, phase: Phase, evidence: Evidence | None, de
         Phase.ROLLED_BACK: "rolled back",
         Phase.STOPPED: "stopped without a winner",
         Phase.PAUSED: "paused",
+        Phase.GATED: "waits at its gate",
     }.get(phase, "still running")
     reasons = "; ".join(sentence(reason) for reason in decision.reasons[:3])
     said = f"{name}: {lead}. {reasons[:1].upper()}{reasons[1:]}."
@@ -127,6 +128,24 @@ def _not_yet(reason: Reason) -> str:
     )
 
 
+def _goal_not_reached(reason: Reason) -> str:
+    asked = f"{reason.metric} is not yet shown to be lower by {100 * (reason.margin or 0):.0f} %"
+    if reason.estimate is None:
+        return asked
+    known = reason.lower is not None and reason.upper is not None
+    range_ = f", between {percent(reason.lower)} and {percent(reason.upper)}" if known else ""
+    return f"{asked} (so far {percent(reason.estimate)}{range_}, after {reason.units} users)"
+
+
+def _late_harm(reason: Reason) -> str:
+    since = "worse than tolerated since the promotion"
+    if reason.kind is not Kind.EVENT:
+        return f"{called(reason.metric)} has become {since} ({reason.units} users compared since)"
+    if reason.metric == "errors":
+        return f"the rate of failed requests has become {since} ({reason.units} users met one since)"
+    return f"the rate of bad feedback ({reason.metric}) has become {since} ({reason.units} users gave some since)"
+
+
 def _duration(seconds: float | None) -> str:
     """Render a duration in the unit that a reader would use.
 
@@ -172,6 +191,10 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
         f"only {math.floor(1000 * (r.value or 0)) / 10:g} % of the mirrored requests to the {r.metric} came to an end, "
         f"{round(100 * (r.threshold or 0), 2):g} % are needed"
     ),
+    Code.SCORING_INCOMPLETE: lambda r: (
+        f"only {math.floor(1000 * (r.value or 0)) / 10:g} % of the {r.units} pairs that are due could be scored for "
+        f"{called(r.metric)}, {round(100 * (r.threshold or 0), 2):g} % are needed"
+    ),
     Code.RECORDING_SHED: _recording_shed,
     Code.FAILING: _failing("the treatment"),
     Code.EMPTY_ANSWERS: lambda r: (
@@ -180,17 +203,12 @@ _SENTENCES: dict[Code, Callable[[Reason], str]] = {
     Code.CONTROL_FAILING: lambda r: (
         f"control itself fails in {100 * (r.value or 0):.0f} % of its requests: there is nothing to compare with"
     ),
-    Code.LATE_HARM: lambda r: (
-        f"{called(r.metric)} has become worse than tolerated since the promotion ({r.units} users compared since)"
-    ),
+    Code.LATE_HARM: _late_harm,
     Code.SLICE_HARM: lambda r: f"{_harm(r)}; the policy holds instead of rolling back for a slice",
     Code.NONINFERIOR: _noninferior,
     Code.NOT_YET_NONINFERIOR: _not_yet,
     Code.GOAL_REACHED: lambda r: f"{r.metric} is lower as promised: {percent(r.estimate)}",
-    Code.GOAL_NOT_REACHED: lambda r: (
-        f"{r.metric} is not yet shown to be lower by {100 * (r.margin or 0):.0f} %"
-        + (f" (so far {percent(r.estimate)})" if r.estimate is not None else "")
-    ),
+    Code.GOAL_NOT_REACHED: _goal_not_reached,
     Code.SLICE_NOT_SAFE: lambda r: (
         f"{where(r.slice)} is protected and not yet shown safe: {r.metric} may be worse by "
         f"{points(r.margin, signed=False)} or more there ({points(r.estimate)} after {r.units} units)"

@@ -11,14 +11,14 @@ apart: each look has one number.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from experiments.file_lock import FileLock
 
 _log = structlog.get_logger(__name__)
 LOCK_SUFFIX = ".leader"
@@ -94,7 +94,7 @@ def _lock_of(url: URL) -> Lock:
     if url.get_backend_name() != "sqlite":
         return _SessionLock(url)
     path = _sqlite_path(url)
-    return _NoLock() if path is None else _FileLock(path.with_name(path.name + LOCK_SUFFIX))
+    return _NoLock() if path is None else _StoreFileLock(path.with_name(path.name + LOCK_SUFFIX))
 
 
 def _sqlite_path(url: URL) -> Path | None:
@@ -123,51 +123,15 @@ class _NoLock:
         return
 
 
-class _FileLock:
-    """`flock` on a file that is made, and never deleted: whoever deleted it would make room for a second leader.
-
-    The lock belongs to the open file. Python closes that in a program that is started from here; a bare fork would
-    share it, and must not outlive us.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<file lock {self._path.name}>"
+class _StoreFileLock(FileLock):
+    """Beside a SQLite database; where it cannot be had, nobody leads."""
 
     def take(self) -> bool:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            return super().take()
         except OSError as error:
             _log.error("leadership_unavailable", lock=repr(self), reason=error.strerror)
             return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another one holds it
-            os.close(fd)
-            return False
-        self._fd = fd
-        return self.is_held()
-
-    def is_held(self) -> bool:
-        if self._fd is None:
-            return False
-        # A lock on a file that is no longer there under its name keeps nobody out.
-        try:
-            same = os.path.samestat(os.fstat(self._fd), self._path.stat())
-        except OSError:
-            same = False
-        if not same:
-            self.release()
-        return same
-
-    def release(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
 
 
 class _SessionLock:

@@ -8,6 +8,9 @@ from experiments.model import Phase, Route
 from experiments.stored import Transition
 
 _FULL = 10_000
+_HALF = 5_000
+Exposed = tuple[tuple[str, int], ...]
+"""Earlier attempts that have served users: each a salt, and the widest split in basis points."""
 
 
 def basis_points(percent: float) -> int:
@@ -19,7 +22,7 @@ def basis_points(percent: float) -> int:
     return round(percent * 100)
 
 
-def wait(experiment: Experiment, epoch: int) -> Route:
+def wait(experiment: Experiment, epoch: int, exposed: Exposed = ()) -> Route:
     """Return the route of an experiment that waits at its gate: control serves everyone."""
     return Route(
         experiment=experiment.name,
@@ -29,10 +32,19 @@ def wait(experiment: Experiment, epoch: int) -> Route:
         split_basis_points=0,
         mirror_basis_points=0,
         salt=experiment.salt,
+        exposed=exposed,
     )
 
 
-def start(experiment: Experiment, epoch: int) -> Route:
+def compare_control_with_itself(experiment: Experiment, waiting: Route) -> Route:
+    """Return the route of an A/A run: half of the users are assigned to the treatment, and control answers them all.
+
+    That it does so lies in the phase: while a route is gated, the proxies send nothing to the treatment.
+    """
+    return moved(waiting, split=_HALF, mirror=basis_points(experiment.mirror_percent))
+
+
+def start(experiment: Experiment, epoch: int, exposed: Exposed = ()) -> Route:
     """Return the route of an experiment that begins: its first stage."""
     return Route(
         experiment=experiment.name,
@@ -42,6 +54,7 @@ def start(experiment: Experiment, epoch: int) -> Route:
         split_basis_points=basis_points(experiment.ramp[0]),
         mirror_basis_points=basis_points(experiment.mirror_percent),
         salt=experiment.salt,
+        exposed=exposed,
     )
 
 
@@ -88,6 +101,7 @@ def moved(
         split_basis_points=split,
         mirror_basis_points=route.mirror_basis_points if mirror is None else mirror,
         salt=route.salt,
+        exposed=route.exposed,
     )
 
 
@@ -105,8 +119,8 @@ def transition(
         look: Number of the look that decided it.
     """
     return Transition(
-        experiment=before.experiment,
-        epoch=before.epoch,
+        experiment=after.experiment,
+        epoch=after.epoch,
         look=look,
         at=at,
         actor=actor,

@@ -189,6 +189,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     mirror_basis_points: int = 0
     """Share of the live requests that are also sent to the other variant, 0..10000."""
     salt: str = ""
+    exposed: tuple[tuple[str, int], ...] = ()
+    """(salt, widest split in basis points) of each earlier attempt: who was in its treatment has met a failed build."""
 
 
 CONTROL = "control"

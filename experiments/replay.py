@@ -9,8 +9,10 @@ import msgspec
 
 from experiments.config.records import Experiment
 from experiments.decision import Progress, decide
-from experiments.evaluation import Evaluator
+from experiments.evaluation.evaluator import Evaluator
 from experiments.evidence import Decision, Elapsed, Evidence
+from experiments.looks import each_look
+from experiments.retention.dropped import check_whole
 from experiments.store import Look, Outcome, Store, StoredExchange, StoredFeedback, Watermarks
 
 Rows = tuple[list[StoredExchange], list[Outcome], list[StoredFeedback]]
@@ -40,21 +42,31 @@ def replay(store: Store, experiment: Experiment, epoch: int) -> Iterator[Replaye
         store: Where the rows are.
         experiment: The configuration of that epoch (each epoch row carries it).
         epoch: Which one.
+
+    Raises:
+        DroppedError: Some of its rows were dropped.
     """
+    check_whole(store.engine, experiment.name, epoch)
     evaluator = Evaluator(experiment, epoch)
     seen = Watermarks(0, 0, 0)
     starts = _stage_starts(store, experiment.name, epoch)
-    for look in store.looks(experiment.name, epoch):
+    for look in each_look(store.engine, experiment.name, epoch):
         evidence, seen = fold_look(store, evaluator, look, seen)
         elapsed = look.evidence.elapsed or Elapsed(epoch_s=look.at - starts[0], stage_s=look.at - starts[look.stage])
         progress = Progress(look.stage, elapsed.epoch_s, elapsed.stage_s)
         yield Replayed(look, evidence, decide(evidence, experiment, progress))
 
 
-def refold(store: Store, evaluator: Evaluator) -> Watermarks:
-    """Bring a fresh evaluator to where the last stored look was; returns that look's watermarks."""
-    seen = Watermarks(0, 0, 0)
-    for look in store.looks(evaluator.experiment.name, evaluator.epoch):
+def refold(store: Store, evaluator: Evaluator, seen: Watermarks | None = None) -> Watermarks:
+    """Bring an evaluator to where the last stored look was; returns that look's watermarks.
+
+    Args:
+        store: Where the rows are.
+        evaluator: A fresh one, or one that has folded some looks.
+        seen: How far it had read by then.
+    """
+    seen = seen or Watermarks(0, 0, 0)
+    for look in each_look(store.engine, evaluator.experiment.name, evaluator.epoch, after=evaluator.looks):
         _, seen = fold_look(store, evaluator, look, seen)
     return seen
 
@@ -63,7 +75,7 @@ def fold_look(store: Store, evaluator: Evaluator, look: Look, seen: Watermarks) 
     """Fold the rows that a stored look had read since the one before it."""
     upto = Watermarks(look.exchange_seq, look.outcome_seq, look.feedback_seq)
     rows = rows_between(store, evaluator, seen, upto)
-    evidence = evaluator.look(look.at, look.stage, look.evidence.phase, *rows)
+    evidence = evaluator.look(look.at, look.stage, look.evidence.phase, *rows, rules=look.evidence.rules)
     # What the proxies shed, and how long it took, is in no row: the look itself is the only witness.
     return msgspec.structs.replace(evidence, shed=look.evidence.shed, elapsed=look.evidence.elapsed), upto
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -14,23 +15,31 @@ from experiments.stored import LoadedExchange, Look, RouteState, StoredExchange
 _LARGEST_INTEGER = 2**31 - 1
 Row = Mapping[str, Any] | RowMapping
 _EXCHANGE_FIELDS = tuple(f for f in Exchange.__struct_fields__ if f not in {"request_text", "response_text"})
+_LOADED_FIELDS = tuple(f for f in LoadedExchange.__struct_fields__ if f != "exchange")
+_exchange_of, _loaded_of = attrgetter(*_EXCHANGE_FIELDS), attrgetter(*_LOADED_FIELDS)
 
 
 def exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
     """Return the row of a loaded exchange."""
     exchange = loaded.exchange
-    values = {name: getattr(exchange, name) for name in _EXCHANGE_FIELDS}
+    values = dict(zip(_EXCHANGE_FIELDS, _exchange_of(exchange), strict=True))
     values["role"] = exchange.role.value
     for name in ("bytes_in", "bytes_out"):
         # PostgreSQL's integer ends at 2 GiB; a figure that is too low is better than an exchange that is refused.
         values[name] = min(values[name], _LARGEST_INTEGER)
-    values |= {name: getattr(loaded, name) for name in LoadedExchange.__struct_fields__ if name != "exchange"}
-    return storable(values | {"scored": False})
+    values.update(zip(_LOADED_FIELDS, _loaded_of(loaded), strict=True), scored=False)
+    return storable(values)
 
 
 def storable(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row without NUL in its texts: PostgreSQL refuses it, and one such request would stop all recording."""
-    return {name: _without_nul(value) for name, value in values.items()}
+    row = dict(values)
+    for name, value in values.items():
+        # By their own types, which is quick: what is neither a text nor a mapping stays as it is.
+        kind = type(value)
+        if (kind is str and "\0" in value) or kind is dict:
+            row[name] = _without_nul(value)
+    return row
 
 
 def _without_nul(value: Any) -> Any:

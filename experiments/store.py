@@ -18,18 +18,20 @@ from sqlalchemy import (
     ScalarSelect,
     Table,
     case,
-    create_engine,
-    event,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from experiments import migrations
+from experiments.engines import Client, engine_for
+from experiments.loading import load_beside_others, wait_for_loads
+from experiments.looks import thin_look
 from experiments.model import Drain, Role, Route
 from experiments.rows import exchange_values, look_of, route_state, storable, stored_exchange, unprefixed
+from experiments.scoring.outcome_rows import lock_outcomes, outcome_values
+from experiments.statements import batches, upserting
 from experiments.stored import (
     Epoch,
     LoadedExchange,
@@ -49,12 +51,11 @@ from experiments.tables import (
     LOOK,
     OUTCOME,
     ROUTE,
+    SCORE_TASK,
     SEGMENT,
     TRANSITION,
 )
 
-_BUSY_TIMEOUT_MS = 5_000
-_KEYS_A_QUERY = 500
 _GONE_SEGMENTS = "deleted"
 """Stands for all segments whose file is deleted: the damage that was met in them is not forgotten."""
 
@@ -132,6 +133,7 @@ class Store:
             How many exchanges were new.
         """
         with self.engine.begin() as connection:
+            load_beside_others(connection)
             new = self._insert_ignoring(connection, EXCHANGE, [exchange_values(e) for e in exchanges])
             self._append_feedback(connection, feedback)
             self._advance_segment(connection, segment, offset, len(exchanges) + len(feedback), damaged)
@@ -153,8 +155,8 @@ class Store:
         """Return (exchange, metric, source) -> the newest value."""
         columns = FEEDBACK.c
         found: dict[tuple[str, str, str], float] = {}
-        for start in range(0, len(exchanges), _KEYS_A_QUERY):
-            chosen = columns.exchange.in_(exchanges[start : start + _KEYS_A_QUERY])
+        for some in batches(exchanges):
+            chosen = columns.exchange.in_(some)
             query = select(columns.exchange, columns.metric, columns.source, columns.value).where(chosen)
             for *key, value in connection.execute(query.order_by(columns.seq)):
                 found[key[0], key[1], key[2]] = value
@@ -208,27 +210,40 @@ class Store:
             rows = connection.execute(query).mappings().all()
         return [(stored_exchange(unprefixed(row, "live_")), stored_exchange(row)) for row in rows]
 
-    def save_outcomes(self, outcomes: Sequence[Outcome], scored: Iterable[int]) -> None:
-        """Store outcomes and mark the shadow exchanges (by `seq`) that they came from as scored."""
-        rows = [msgspec.structs.asdict(o) for o in outcomes]
-        for row in rows:
-            del row["seq"]
-        marks = list(scored)
+    def save_outcomes(
+        self, outcomes: Sequence[Outcome], scored: Iterable[int], tasks: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Store outcomes and mark the shadow exchanges (by `seq`) that they came from as scored.
+
+        Args:
+            outcomes: Of any pairs.
+            scored: See above.
+            tasks: Rows of pairs that wait for a scorer which asks another server.
+        """
+        rows, marks = [outcome_values(outcome) for outcome in outcomes], list(scored)
         with self.engine.begin() as connection:
+            if rows:
+                lock_outcomes(connection)
             self._insert_ignoring(connection, OUTCOME, rows)
-            for start in range(0, len(marks), 500):
-                chosen = EXCHANGE.c.seq.in_(marks[start : start + 500])
+            if tasks:
+                connection.execute(upserting(connection, SCORE_TASK).on_conflict_do_nothing(), list(tasks))
+            for some in batches(marks):
+                chosen = EXCHANGE.c.seq.in_(some)
                 connection.execute(update(EXCHANGE).where(chosen).values(scored=True))
 
     # --- reading forward: what a look folds in ------------------------------------------------------------------------
 
     def watermarks(self) -> Watermarks:
-        """Return how far the tables are filled, from one snapshot."""
+        """Return how far the tables are filled, from one snapshot: below these marks nothing is added any more.
+
+        On PostgreSQL it waits for the batches that are being loaded, which takes a fraction of a second.
+        """
 
         def top(row: Table) -> ScalarSelect[int]:
             return select(func.coalesce(func.max(row.c.seq), 0)).scalar_subquery()
 
-        with self.engine.connect() as connection:
+        with self.engine.begin() as connection:
+            wait_for_loads(connection)
             return Watermarks(*connection.execute(select(top(EXCHANGE), top(OUTCOME), top(FEEDBACK))).one())
 
     def exchanges(self, experiment: str, epoch: int, after: int, upto: int) -> list[StoredExchange]:
@@ -259,8 +274,9 @@ class Store:
         It is visible once both it and its exchange are stored: another proxy's journal may be loaded first.
         """
         f, x = FEEDBACK.c, EXCHANGE.c
+        of_exchange = (x.unit, x.stage, x.assigned, x.propensity, x.at.label("exchange_at"))
         query = (
-            select(f.seq, f.exchange, f.metric, f.source, f.value, f.at, x.unit, x.stage, x.assigned, x.propensity)
+            select(f.seq, f.exchange, f.metric, f.source, f.value, f.at, *of_exchange)
             .join_from(FEEDBACK, EXCHANGE, x.id == f.exchange)
             .where(x.experiment == experiment, x.epoch == epoch, x.role == Role.LIVE)
         )
@@ -286,9 +302,17 @@ class Store:
             rows = connection.execute(query).mappings().all()
         return [Epoch(**{k: v for k, v in row.items() if k != "id"}) for row in rows]
 
-    def begin_epoch(self, epoch: Epoch, state: RouteState, transition: Transition) -> None:
-        """Start an epoch: its row, its route and the transition, in one transaction."""
+    def begin_epoch(
+        self, epoch: Epoch, state: RouteState, transition: Transition, *, before: Route | None = None
+    ) -> None:
+        """Start an epoch: its row, its route and the transition, in one transaction.
+
+        Raises:
+            StaleRouteError: The route is not the one before any more; nothing is stored.
+        """
         with self.engine.begin() as connection:
+            if before is not None and not self._is_still(connection, before):
+                raise StaleRouteError(f"the route of {epoch.experiment} was changed before its next epoch")
             connection.execute(insert(EPOCH), [msgspec.structs.asdict(epoch)])
             self._put_route(connection, state)
             connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
@@ -355,6 +379,7 @@ class Store:
             if before is not None and not self._is_still(connection, before):
                 raise StaleRouteError(f"the route of {look.experiment} was changed during its look")
             connection.execute(insert(LOOK), [row])
+            thin_look(connection, look.experiment, look.epoch, look.number - 1)
             if transition is not None:
                 connection.execute(insert(TRANSITION), [msgspec.structs.asdict(transition)])
             if state is not None:
@@ -398,28 +423,13 @@ class Store:
             rows = connection.execute(select(DRAIN).order_by(DRAIN.c.backend, DRAIN.c.endpoint)).mappings().all()
         return [Drain(**row) for row in rows]
 
-    def put_drain(self, drain: Drain) -> None:
-        """Drain a backend or one endpoint of it; asked for again, only who, when and why change."""
-        with self.engine.begin() as connection:
-            values = msgspec.structs.asdict(drain)
-            self._upsert(connection, DRAIN, [values], ("backend", "endpoint"), ("since", "actor", "reason"))
-
-    def lift_drain(self, backend: str, endpoint: str = "") -> None:
-        """Lift one drain; no error if there is none."""
-        with self.engine.begin() as connection:
-            connection.execute(DRAIN.delete().where(DRAIN.c.backend == backend, DRAIN.c.endpoint == endpoint))
-
     # --- helpers ------------------------------------------------------------------------------------------------------
-
-    def _upserting(self, row: Table) -> Any:
-        module = sqlite if self.engine.dialect.name == "sqlite" else postgresql
-        return module.insert(row)
 
     def _insert_ignoring(self, connection: Connection, row: Table, values: list[dict[str, Any]]) -> int:
         if not values:
             return 0
         before = connection.execute(select(func.coalesce(func.max(row.c.seq), 0))).scalar_one()
-        connection.execute(self._upserting(row).on_conflict_do_nothing(), values)
+        connection.execute(upserting(connection, row).on_conflict_do_nothing(), values)
         return int(connection.execute(select(func.count()).where(row.c.seq > before)).scalar_one())
 
     def _upsert(
@@ -432,12 +442,12 @@ class Store:
     ) -> None:
         if not values:
             return
-        statement = self._upserting(row)
+        statement = upserting(connection, row)
         new = {name: statement.excluded[name] for name in replaced}
         connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=new), values)
 
     def _advance_segment(self, connection: Connection, name: str, offset: int, records: int, damaged: int) -> None:
-        statement = self._upserting(SEGMENT)
+        statement = upserting(connection, SEGMENT)
         table = SEGMENT.c
         # An offset never goes back, whoever comes second.
         furthest = case((table.offset > statement.excluded.offset, table.offset), else_=statement.excluded.offset)
@@ -461,22 +471,14 @@ class Store:
         self._upsert(connection, ROUTE, [values], ("experiment",), replaced)
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, client: Client = "command") -> Store:
     """Open a store by its SQLAlchemy URL; nothing is created or migrated until `migrate` is called.
+
+    Args:
+        url: Where it is.
+        client: Whose connections they are: how many, and how patient, see `experiments.engines`.
 
     >>> open_store("sqlite://")
     <Store sqlite://>
     """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    return Store(engine)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    # WAL: readers never wait for the writer. FULL: a commit survives a power cut, since journal segments are
-    # deleted once they are committed here.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    return Store(engine_for(url, client))

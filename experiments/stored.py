@@ -26,6 +26,10 @@ class LoadedExchange(msgspec.Struct, frozen=True, kw_only=True):
     """How many tools the answer calls; None if the protocol has none."""
     inter_token_ms: float | None = None
     """Mean time between two tokens of a streamed answer."""
+    server_compute_ms: float | None = None
+    """How long the server says that it computed; None if it says nothing."""
+    server_queue_ms: float | None = None
+    """How long the request waited in its queue, by the server's own word."""
     empty: bool = False
     """Whether a 2xx answer has nothing in it: no text and no call of a tool. Noted at once: texts are erased later."""
     erased_at: float | None = None
@@ -53,6 +57,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     control_value: float
     treatment_value: float
     value: float
+    scored_at: float | None = None
+    """When it was scored, in seconds since the epoch, if that took another server; None if it was scored at once."""
+    failure: str = ""
+    """Why there is no score: such a row has no values that count, and is never left out."""
+    detail: dict[str, Any] | None = None
+    """What the scorer noted: labels, what a judge said."""
     seq: int = 0
 
 
@@ -69,6 +79,8 @@ class StoredFeedback(msgspec.Struct, frozen=True, kw_only=True):
     stage: int
     assigned: str
     propensity: float
+    exchange_at: float
+    """When the exchange that it is about arrived, in seconds since the epoch."""
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +135,17 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     to_stage: int
     split_basis_points: int
     reason: str
+
+
+class ForgottenNote(msgspec.Struct, frozen=True, kw_only=True):
+    """That a unit was forgotten; never which."""
+
+    at: float
+    """Wall-clock time in seconds since the epoch (UTC)."""
+    actor: str
+    reason: str
+    exchanges: int
+    """How many there were of it."""
 
 
 class Watermarks(NamedTuple):

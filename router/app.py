@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from http import HTTPStatus
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from experiments.config.records import Config
 from experiments.model import Drain, Exchange, Route
+from experiments.privacy.keeping import Keeping
+from router.direct.entry import Entry
 from router.errors import problem
 from router.exchange import sweep_late
-from router.feedback import FeedbackEndpoint, Lookup
+from router.feedback import FeedbackEndpoint, Lookup, tokens_of
+from router.front.probes import Probes
 from router.journal import Journal
 from router.processes.secrets import resolve
 from router.proxy import Proxy
@@ -44,6 +46,8 @@ from router.upstream.upstream import Transports, Upstream
 from router.upstream.warmup import Warmer, read_all
 
 _OWN = "/_touchstone/"
+_STALE_ROUTES_S = 30.0
+_ENDING = "this proxy ends: send it no more requests"
 
 
 class DataPlane:
@@ -75,7 +79,6 @@ class DataPlane:
     ) -> None:
         self._config = config
         self._on_ready = on_ready
-        self._refused_here: Counter[str] = Counter()
         self._refused_before = refused_before
         self._load_drains = load_drains
         self._upstreams: dict[str, Upstream] = {}
@@ -86,13 +89,22 @@ class DataPlane:
         self._warmup_requests = read_all(config.backends)
         self._tracer = Tracer(config.router.tracing) if config.router.tracing is not None else None
         self.journal = Journal(
-            Path(config.router.journal), config.router.journal_fsync, limit_bytes=config.router.journal_limit_bytes
+            Path(config.router.journal),
+            config.router.journal_fsync,
+            limit_bytes=config.router.journal_limit_bytes,
+            keep=Keeping(config),
         )
         self.metrics = Metrics(Path(config.router.journal))
         self.watcher = RouteWatcher(config, load_routes, also=self._apply_drains)
         self.shadows = ShadowPool(self._record, config.router.mirror_concurrency)
-        self._api = self._build_api(FeedbackEndpoint(config, self.journal, lookup_exchange, self._member))
+        self._tokens = tokens_of(config)
+        self._feedback = FeedbackEndpoint(config, self.journal, lookup_exchange, self._member)
+        self.probes = Probes()
+        """Whoever asks for our health; the server says there that it ends."""
+        self._api = self._build_api()
         self._proxy: ASGIApp | None = None
+        self.direct_entry: Entry | None = None
+        """The front door's short way in; there is one while requests are served."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Dispatch between our own API and the model paths.
@@ -103,29 +115,29 @@ class DataPlane:
             return self._proxy(scope, receive, send)
         return self._api(scope, receive, send)
 
-    def _build_api(self, feedback: FeedbackEndpoint) -> Starlette:
-        async def take_feedback(request: Request) -> Response:
-            response = await feedback(request)
-            if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                self._refused_here["feedback_rate"] += 1
-            return response
+    def _build_api(self) -> Starlette:
+        async def healthz(request: Request) -> Response:
+            in_service = self._note_probe(request)
+            return Response("ok\n", media_type="text/plain") if in_service else problem(503, _ENDING)
 
-        async def healthz(_: Request) -> Response:
-            return Response("ok\n", media_type="text/plain")
-
-        async def readyz(_: Request) -> Response:
+        async def readyz(request: Request) -> Response:
+            self._note_probe(request)
             missing = self.not_ready()
             return problem(503, "; ".join(missing)) if missing else Response("ready\n", media_type="text/plain")
 
         return Starlette(
             routes=[
-                HttpRoute(f"{_OWN}v1/feedback", take_feedback, methods=["POST"]),
+                HttpRoute(f"{_OWN}v1/feedback", self._feedback.__call__, methods=["POST"]),
+                HttpRoute(f"{_OWN}v1/feedback/batch", self._feedback.batch, methods=["POST"]),
                 HttpRoute(f"{_OWN}healthz", healthz),
                 HttpRoute(f"{_OWN}readyz", readyz),
             ],
             exception_handlers={HTTPException: _refused},
             lifespan=self._lifespan,
         )
+
+    def _note_probe(self, request: Request) -> bool:
+        return self.probes.note(request.client.host if request.client else "", time.monotonic())
 
     def _record(self, exchange: Exchange, span: Span | None = None) -> None:
         self.journal.append(exchange)
@@ -144,9 +156,12 @@ class DataPlane:
 
     def not_ready(self) -> list[str]:
         """Say what is missing for full service; traffic is served all the same."""
-        missing = []
+        missing = [_ENDING] if self.probes.ending else []
         if not self.watcher.loaded:
             missing.append("the routes were never read from the store: control serves everyone")
+        elif self.watcher.age_s > _STALE_ROUTES_S:
+            age_s = self.watcher.age_s
+            missing.append(f"the routes were last read {age_s:.0f} s ago: what was decided since is not known here")
         if self.journal.shedding:
             missing.append(f"recording is shed: {self.journal.shedding}")
         elif self.journal.shedding_texts:
@@ -165,16 +180,20 @@ class DataPlane:
         self.watcher.start()
         budget = RetryBudget(settings.retry_budget_percent)
         proxy = Proxy(self._config, self.watcher, self._upstreams, self._record, self.shadows, budget, self._tracer)
+        proxy.services.tokens = self._tokens
         self._publish(proxy)
         tasks = [asyncio.create_task(work) for work in self._background(proxy, transports)]
         tasks += await self._warm_up()
         self._proxy = proxy
+        self.direct_entry = Entry(proxy, _OWN)
         self._on_ready()
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
+            for exchange in list(proxy.services.in_flight):
+                exchange.cancel()
             # The server has let the answers in flight end; mirrored ones get a moment of their own.
             await self.shadows.close(grace_s=min(2.0, settings.shutdown_grace_s))
             await transports.close()
@@ -199,7 +218,7 @@ class DataPlane:
 
     def _publish(self, proxy: Proxy) -> None:
         metrics, journal = self.metrics, self.journal
-        watch_proxy(metrics, proxy, [self._refused_before, self._refused_here])
+        watch_proxy(metrics, proxy, [self._refused_before, self._feedback.refused])
         watch_upstreams(metrics, self._upstreams.values())
         metrics.watch("touchstone_journal_records_total", lambda: journal.written)
         metrics.watch("touchstone_journal_shed_records_total", lambda: journal.shed)
@@ -225,6 +244,11 @@ class DataPlane:
             if backend.drain_notice_url is not None:
                 url = backend.drain_notice_url
                 yield NoticePoll(name, url, transports.of(url, backend.tls), upstream.note_termination).run()
+            if backend.spot is not None:
+                interval_s = backend.spot.notice_interval_s
+                for one, url in zip(backend.spot.urls, backend.spot.notice_urls, strict=False):  # there may be none
+                    tell = partial(upstream.note_termination_of, one)
+                    yield NoticePoll(name, url, transports.of(url, backend.tls), tell, one).run(interval_s)
 
 
 async def _sweep(upstreams: Sequence[Upstream], limit_s: float) -> None:

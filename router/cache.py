@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -84,21 +85,20 @@ class ResponseCache:
         self._kept: TTLCache[bytes, CachedAnswer] = TTLCache(
             settings.max_bytes, settings.ttl_s, clock, lambda answer: answer.size_bytes
         )
-        self.hits = 0
-        self.misses = 0
+        self.hits: Counter[str] = Counter()
+        """Variant -> requests that were answered."""
+        self.misses: Counter[str] = Counter()
+        """Variant -> requests that might have been, but no answer was kept."""
         self.bytes = 0
         """Size of the answers that are kept, as of the last use."""
 
     def __repr__(self) -> str:
-        return f"<ResponseCache [{self.bytes} bytes, {self.hits} hits, {self.misses} misses]>"
+        return f"<ResponseCache [{self.bytes} bytes, {self.hits.total()} hits, {self.misses.total()} misses]>"
 
-    def get(self, key: bytes) -> CachedAnswer | None:
-        """Return the answer to a request, or None; counts either."""
+    def get(self, key: bytes, variant: str) -> CachedAnswer | None:
+        """Return the answer to a request, or None; counts either for the variant."""
         answer = self._kept.get(key)
-        if answer is None:
-            self.misses += 1
-        else:
-            self.hits += 1
+        (self.misses if answer is None else self.hits)[variant] += 1
         return answer
 
     def put(self, key: bytes, answer: CachedAnswer) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from starlette.types import Receive, Send
@@ -17,9 +17,10 @@ from starlette.types import Receive, Send
 from experiments.model import CONTROL, TREATMENT, ErrorKind
 from router.cache import CacheFiller
 from router.errors import GATEWAY_STATUS, BodyTooLargeError, OverloadedError, UpstreamError
+from router.feedback.tokens import FeedbackTokens
 from router.front.answers import answer, overloaded, too_large
 from router.front.bodies import StreamedBody
-from router.headers import content_length, response_headers
+from router.headers import FEEDBACK_TOKEN, content_length, response_headers
 from router.plan import Plan, Request
 from router.recording import Recording, Sink, shadow_fields
 from router.shadow import Mirrored, ShadowPool, is_failure
@@ -39,7 +40,29 @@ class Services:
     shadows: ShadowPool
     budget: RetryBudget
     """Asked before a second attempt that adds to the load."""
-    in_flight: set[LiveExchange] = field(default_factory=set)
+    in_flight: set[InFlight] = field(default_factory=set)
+    tokens: FeedbackTokens | None = None
+    """Signs what each answer may be voted on with; None if tokens are not configured."""
+
+
+class InFlight(Protocol):
+    """An exchange that may take too long."""
+
+    def break_off_if_late(self, now: float, limit_s: float) -> None:
+        """End it if it takes longer than the limit; `now` is of `time.perf_counter`."""
+
+    def cancel(self) -> None:
+        """End it: the process does."""
+
+
+class Earlier(NamedTuple):
+    """What came of a first attempt that was made elsewhere."""
+
+    error: UpstreamError
+    turned: bool = False
+    """Whether it is settled that the other backend is asked."""
+    last: bool = False
+    """Whether it is settled that it is not."""
 
 
 class Answer(NamedTuple):
@@ -57,16 +80,38 @@ class LiveExchange:
         request: What was asked.
         plan: What to do with it.
         send: The client.
+        recording: What is known of it, if it was begun elsewhere.
+        earlier: What came of it there.
     """
 
-    __slots__ = ("_client_gone", "_late", "_plan", "_recording", "_request", "_send", "_services", "_task", "_watcher")
+    __slots__ = (
+        "_client_gone",
+        "_earlier",
+        "_late",
+        "_plan",
+        "_recording",
+        "_request",
+        "_send",
+        "_services",
+        "_task",
+        "_watcher",
+    )
 
-    def __init__(self, services: Services, request: Request, plan: Plan, send: Send) -> None:
+    def __init__(
+        self,
+        services: Services,
+        request: Request,
+        plan: Plan,
+        send: Send,
+        recording: Recording | None = None,
+        earlier: Earlier | None = None,
+    ) -> None:
         self._services = services
         self._request = request
         self._plan = plan
         self._send = send
-        self._recording = Recording(plan.fields, plan.capture_bytes)
+        self._recording = recording or Recording(plan.fields, plan.capture_bytes)
+        self._earlier = earlier
         self._client_gone = self._late = False
         self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -113,6 +158,9 @@ class LiveExchange:
             self._late = True
             self._task.cancel()
 
+    def cancel(self) -> None:
+        """Do nothing: who runs the task has ended it."""
+
     def _start_watching(self, receive: Receive, task: asyncio.Task[Any]) -> None:
         self._watcher = task.get_loop().create_task(self._watch(receive, task))
 
@@ -126,27 +174,15 @@ class LiveExchange:
 
     async def _mirrored(self) -> None:
         """Send the mirrored request; which of the two goes out first was drawn at random."""
-        plan, request = self._plan, self._request
-        if plan.mirror is None or not isinstance(request.body, bytes):
-            return
-        other = TREATMENT if plan.fields["assigned"] == CONTROL else CONTROL
-        fields, headers = shadow_fields(plan.fields, other, uuid7()), plan.headers.copy()
-        span = plan.span.child() if plan.span is not None else None
-        if span is not None:
-            span.carry(headers)
-        self._services.shadows.dispatch(
-            Mirrored(
-                plan.mirror, request.method, request.target, headers, request.body, fields, plan.capture_bytes, span
-            )
-        )
-        if plan.fields["shadow_first"]:
+        plan = self._plan
+        if dispatch_mirrored(plan, self._request, self._services) and plan.fields["shadow_first"]:
             # One turn of the loop: the mirror's request is on the wire before ours. Without it, ours is.
             await asyncio.sleep(0)
 
     async def _repeated(self) -> bool:
         """Answer from the cache, if it has the answer of the assigned variant."""
         plan = self._plan
-        kept = plan.cache.get(plan.cache_key) if plan.cache is not None else None
+        kept = plan.cache.get(plan.cache_key, plan.fields["assigned"]) if plan.cache is not None else None
         if kept is None:
             return False
         recording = self._recording
@@ -162,23 +198,46 @@ class LiveExchange:
 
     async def _open(self) -> tuple[Upstream, Answer]:
         """Open the assigned backend; if it fails before its first byte, the other one, once."""
-        plan = self._plan
-        if plan.fallback is None:
-            return plan.upstream, await self._attempt(plan.upstream)
-        self._services.budget.note_request()
+        plan, earlier = self._plan, self._earlier
+        if plan.fallback is None and earlier is None:
+            return plan.upstream, await self._attempt_own()
         try:
-            answered = await self._attempt(plan.upstream)
-            if not is_failure(answered.response.status) or not self._may_turn(ErrorKind.STATUS):
+            if earlier is None:
+                self._services.budget.note_request()
+            answered = await self._attempt_own(earlier)
+            failed = is_failure(answered.response.status) and plan.fallback is not None
+            if not failed or not self._may_turn(ErrorKind.STATUS):
                 return plan.upstream, answered
             answered.response.close()
             kind = ErrorKind.STATUS
         except UpstreamError as error:
-            if not self._may_turn(error.kind):
+            if not self._turns_from(error):
                 raise
             kind = error.kind
+        assert plan.fallback is not None  # noqa: S101  # one turns to nothing else
         other = TREATMENT if plan.fields["assigned"] == CONTROL else CONTROL
         self._recording.set(fallback=kind.value, served=other)
         return plan.fallback, await self._attempt(plan.fallback)
+
+    async def _attempt_own(self, earlier: Earlier | None = None) -> Answer:
+        """Ask the assigned backend; after a spot instance has broken off, another of its endpoints, once."""
+        upstream, settled = self._plan.upstream, earlier is not None and (earlier.turned or earlier.last)
+        try:
+            if earlier is not None:
+                raise earlier.error
+            return await self._attempt(upstream)
+        except UpstreamError as error:
+            # Not charged to the retry budget: what broke off works no more, so the load is not doubled.
+            if settled or self._has_flowed() or not upstream.may_send_again(error):
+                raise
+        upstream.sent_again += 1
+        return await self._attempt(upstream)
+
+    def _turns_from(self, error: UpstreamError) -> bool:
+        earlier = self._earlier
+        if earlier is not None and (earlier.turned or earlier.last):
+            return earlier.turned
+        return self._plan.fallback is not None and self._may_turn(error.kind)
 
     def _may_turn(self, kind: ErrorKind) -> bool:
         """Whether the fallback may be asked.
@@ -186,10 +245,11 @@ class LiveExchange:
         A body that has begun to flow cannot be sent again. And a second attempt must not double the load on backends
         that fail under it: the budget limits it, except after a request that was never sent, which cost nothing.
         """
+        return not self._has_flowed() and (kind in _NEVER_SENT or self._services.budget.may_retry())
+
+    def _has_flowed(self) -> bool:
         body = self._request.body
-        if isinstance(body, StreamedBody) and body.started:
-            return False
-        return kind in _NEVER_SENT or self._services.budget.may_retry()
+        return isinstance(body, StreamedBody) and body.started
 
     async def _attempt(self, upstream: Upstream) -> Answer:
         """Send the request and wait for the first byte of the body: until then one may still turn elsewhere."""
@@ -229,8 +289,7 @@ class LiveExchange:
         await send({"type": "http.response.body", "body": b""})
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        if self._plan.expose_variant:
-            headers.append((b"x-touchstone-variant", self._plan.fields["served"].encode()))
+        headers.extend(added_headers(self._plan, self._services))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     def _filler(self, response: UpstreamResponse) -> CacheFiller | None:
@@ -280,7 +339,8 @@ class LiveExchange:
             return
         message = f"the model backend {plan.upstream.name!r} failed: {_PLAIN[error.kind]}"
         content = plan.protocol.error(int(status), message, "upstream_error", f"upstream_{error.kind.value}")
-        await answer(self._send, plan.fields["id"], int(status), *content)
+        # Who got an error may say so, too.
+        await answer(self._send, plan.fields["id"], int(status), *content, _token(plan, self._services))
 
     async def _fail_for_client(self, error: Exception) -> None:
         """End an exchange whose streamed request ended early: no fault of the backend."""
@@ -300,7 +360,39 @@ _PLAIN = {
 }
 
 
-async def sweep_late(in_flight: set[LiveExchange], limit_s: float) -> None:
+def dispatch_mirrored(plan: Plan, request: Request, services: Services) -> bool:
+    """Send the mirrored request of a plan, once; returns whether there was one."""
+    upstream, body = plan.mirror, request.body
+    if upstream is None or not isinstance(body, bytes):
+        return False
+    plan.mirror = None
+    other = TREATMENT if plan.fields["assigned"] == CONTROL else CONTROL
+    fields, headers = shadow_fields(plan.fields, other, uuid7()), plan.headers
+    span = plan.span.child() if plan.span is not None else None
+    if span is not None:
+        headers = span.carried_in(headers)
+    services.shadows.dispatch(
+        Mirrored(upstream, request.method, request.target, headers, body, fields, plan.capture_bytes, span)
+    )
+    return True
+
+
+def added_headers(plan: Plan, services: Services) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what is added to an answer: which variant it is of, if that is to be told, and what to vote on it with."""
+    token = _token(plan, services)
+    if plan.expose_variant:
+        return ((b"x-touchstone-variant", plan.fields["served"].encode()), *token)
+    return token
+
+
+def _token(plan: Plan, services: Services) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the header that lets the client give feedback on an answer, if it is signed."""
+    tokens, fields = services.tokens, plan.fields
+    token = tokens.issue(fields["experiment"], fields["id"], time.time()) if tokens is not None else None
+    return ((FEEDBACK_TOKEN, token),) if token is not None else ()
+
+
+async def sweep_late(in_flight: set[InFlight], limit_s: float) -> None:
     """Break off what takes longer than the limit; looked at from outside, once a second."""
     while True:
         await asyncio.sleep(min(1.0, limit_s / 4))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from multidict import CIMultiDict
-
 from router.errors import EXCHANGE_HEADER
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+BackendHeaders = list[tuple[bytes, bytes]]
+"""What a backend is sent, in order: names in lower case, and everything in the bytes that it came in."""
 
 HOP_BY_HOP = frozenset(
     {
@@ -25,38 +25,67 @@ HOP_BY_HOP = frozenset(
 )
 # Length and host are those of the request that we make; `expect` was answered by our own server.
 _REPLACED = frozenset({b"host", b"content-length", b"expect"})
+_NOT_SENT = HOP_BY_HOP | _REPLACED
 _OURS = b"x-touchstone-"
+_IDENTITY = (b"accept-encoding", b"identity")
+FEEDBACK_TOKEN = b"x-touchstone-feedback-token"
+"""Comes with an answer, and is shown with the feedback on it."""
+
+
+_NO_NAMES: frozenset[bytes] = frozenset()
 
 
 def _connection_tokens(headers: RawHeaders) -> frozenset[bytes]:
     """Return the header names that `Connection` declares to be for this hop only."""
     values = [value for name, value in headers if name == b"connection"]
+    if not values:
+        return _NO_NAMES
     return frozenset(token.strip().lower() for value in values for token in value.split(b","))
 
 
-def request_headers(headers: RawHeaders, *, plain_text: bool) -> CIMultiDict[str]:
+def request_headers(headers: RawHeaders, *, plain_text: bool) -> BackendHeaders:
     """Return the headers for the backend.
 
     Args:
         headers: As the client sent them, names in lower case.
         plain_text: Ask for an uncompressed answer, so that it can be recorded as text.
     """
-    dropped = HOP_BY_HOP | _REPLACED | _connection_tokens(headers)
-    kept: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers:
+    tokens = _connection_tokens(headers)
+    dropped = _NOT_SENT | tokens if tokens else _NOT_SENT
+    kept = []
+    for header in headers:
+        name = header[0]
         if name in dropped or name.startswith(_OURS):
             continue
-        kept.add(name.decode("latin-1"), value.decode("latin-1"))
-    if plain_text and "accept-encoding" in kept:
-        kept["accept-encoding"] = "identity"
+        if not plain_text or name != b"accept-encoding":
+            kept.append(header)
+        elif _IDENTITY not in kept:
+            kept.append(_IDENTITY)
+    return kept
+
+
+def replaced(headers: BackendHeaders, name: bytes, value: bytes) -> BackendHeaders:
+    """Return headers with one of a name in the place of the first that had it, or behind the others if none did.
+
+    >>> replaced([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")], b"a", b"4")
+    [(b'a', b'4'), (b'b', b'2')]
+    """
+    place = next((index for index, header in enumerate(headers) if header[0] == name), len(headers))
+    kept = [header for header in headers if header[0] != name]
+    kept.insert(place, (name, value))
     return kept
 
 
 def response_headers(headers: RawHeaders, exchange_id: str) -> list[tuple[bytes, bytes]]:
-    """Return the headers for the client: the backend's without those of its hop, and the exchange's id."""
-    lowered = [(name.lower(), value) for name, value in headers]
-    dropped = HOP_BY_HOP | _connection_tokens(lowered)
-    kept = [(name, value) for name, value in lowered if name not in dropped and not name.startswith(_OURS)]
+    """Return the headers for the client: the backend's without those of its hop, and the exchange's id.
+
+    Args:
+        headers: Of the backend, names in lower case.
+        exchange_id: Of the exchange.
+    """
+    tokens = _connection_tokens(headers)
+    dropped = HOP_BY_HOP | tokens if tokens else HOP_BY_HOP
+    kept = [header for header in headers if header[0] not in dropped and not header[0].startswith(_OURS)]
     kept.append((EXCHANGE_HEADER, exchange_id.encode()))
     return kept
 

@@ -13,14 +13,16 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import structlog
 
-from experiments.journal_format import SUFFIX, encode, end_mark, segment_name, writer_name
-from experiments.journal_status import STATUS_SUFFIX, Status, StatusFile
+from experiments.journal.format import SUFFIX, encode, end_mark, segment_name, writer_name
+from experiments.journal.holding import open_held
+from experiments.journal.status import STATUS_SUFFIX, Status, StatusFile
 from experiments.model import Exchange, Feedback
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +43,8 @@ class Journal:
             is looked at once a second.
         segment_bytes: Size at which a new segment is begun.
         segment_seconds: Age at which a new segment is begun.
+        keep: Returns what of an exchange may be written, before anything of it is; all of it unless given. It is called
+            on the traffic's path, and never raises.
 
     Raises:
         OSError: The folder cannot be made.
@@ -54,6 +58,7 @@ class Journal:
         limit_bytes: int = LIMIT_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
         segment_seconds: float = SEGMENT_SECONDS,
+        keep: Callable[[Exchange], Exchange] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -61,6 +66,7 @@ class Journal:
         self._limit_bytes = limit_bytes
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
+        self._keep_of = keep
         self._started_ns = time.time_ns()
         self._status = StatusFile(folder / f"{writer_name(os.getpid(), self._started_ns)}{STATUS_SUFFIX}")
         self.used_bytes = 0
@@ -93,6 +99,8 @@ class Journal:
 
     def append(self, record: Exchange | Feedback) -> bool:
         """Append one record; returns whether it was written. Never raises for a full or broken disk."""
+        if self._keep_of is not None and isinstance(record, Exchange):
+            record = self._keep_of(record)
         bare = self.shedding_texts and isinstance(record, Exchange) and _has_text(record)
         line = encode(msgspec.structs.replace(record, **_NO_TEXT) if bare else record)
         with self._lock:
@@ -141,7 +149,7 @@ class Journal:
 
     def _open_segment(self) -> None:
         path = self._folder / segment_name(os.getpid(), self._started_ns, self._sequence + 1)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._fd = open_held(path, os.O_WRONLY | os.O_APPEND)
         self._sequence += 1
         self._size = 0
         self._opened_at = time.monotonic()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from multidict import CIMultiDict
-
 from experiments.protocols import Protocol
 from router.cache import ResponseCache
 from router.front.bodies import StreamedBody
+from router.headers import BackendHeaders
 from router.routes import Headers
 from router.telemetry.tracing import Span
 from router.upstream.upstream import Upstream
@@ -46,7 +45,7 @@ class Plan:
     fallback: Upstream | None = None
     """Who answers if the assigned backend fails before its first byte."""
     mirror: Upstream | None = None
-    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
+    headers: BackendHeaders = field(default_factory=list)
     """For the backend."""
     expose_variant: bool = False
     """Whether the client is told which variant it got."""

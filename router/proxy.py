@@ -12,20 +12,21 @@ import time
 from collections import Counter
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from experiments.assignment import BUCKETS, assign, unit_of
-from experiments.config.records import Config, Experiment
-from experiments.model import TREATMENT
-from experiments.protocols import Protocol, protocol
+from experiments.assignment import assign, unit_of
+from experiments.config.records import HISTORY_SLICES, Config
+from experiments.model import TREATMENT, Phase
+from experiments.protocols import protocol
 from router.cache import build_caches, cache_key
 from router.errors import BodyTooLargeError, ClientGoneError, OverloadedError
-from router.exchange import LiveExchange, Services
+from router.exchange import Earlier, InFlight, LiveExchange, Services
 from router.front.answers import overloaded, refuse, too_large
 from router.front.bodies import BodyReader
 from router.headers import content_length, request_headers
+from router.mirror_choice import is_mirrored, prepare
 from router.plan import Plan, Request
-from router.recording import Sink
+from router.recording import Recording, Sink
 from router.routes import BoundRoute, RouteWatcher, read_source
 from router.shadow import ShadowPool
 from router.telemetry.tracing import Tracer
@@ -34,8 +35,7 @@ from router.upstream.retry_budget import RetryBudget
 from router.upstream.upstream import Upstream
 
 _random = random.Random()  # noqa: S311  # draws a sample, keeps no secret
-_SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "POST"})
-"""POST because that is how a model is asked; what a request may change is said by `mirror_exclude`."""
+_EXPOSED_BEFORE = HISTORY_SLICES[0]
 
 
 class Proxy:
@@ -71,6 +71,7 @@ class Proxy:
         self._capture_bytes = settings.capture_bytes
         self._max_in_flight = settings.clients.max_in_flight
         self._default = upstreams.get(settings.default_backend or "")
+        prepare(config.experiments.values())
         self.services = Services(record, shadows, budget)
         self.in_flight = 0
         """Requests being received or served."""
@@ -108,22 +109,63 @@ class Proxy:
         may_stream = not self._watcher.table.reads_body(request.path)
         announced = content_length(request.raw_headers)
         request.body = await self.bodies.read(receive, announced, may_stream=may_stream)
-        plan = self._plan(request, exchange_id)
+        plan = self.plan(request, exchange_id)
         if plan is None:
             await self._refuse_unmatched(send, exchange_id, request.path)
             return
-        self._trace(plan, request)
         with self.bodies.holding(request.body):
             await LiveExchange(self.services, request, plan, send).run(receive)
+
+    # --- the short way: see `router.direct` ---------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may be served."""
+        return self.in_flight < self._max_in_flight
+
+    def enter(self, exchange: InFlight, body_bytes: int) -> None:
+        """Count an exchange that is served elsewhere, and the body that it holds."""
+        self.in_flight += 1
+        self.bodies.held_bytes += body_bytes
+        self.services.in_flight.add(exchange)
+
+    def leave(self, exchange: InFlight, body_bytes: int) -> None:
+        """Count it no longer."""
+        self.in_flight -= 1
+        self.bodies.held_bytes -= body_bytes
+        self.services.in_flight.discard(exchange)
+
+    def going_on(self, request: Request, plan: Plan, recording: Recording, earlier: Earlier | None) -> ASGIApp:
+        """Return the application that carries out what was planned, and maybe tried, elsewhere; it must be run.
+
+        It counts from here on: requests that come at the same time must not all find the last place free.
+        """
+        self.in_flight += 1
+
+        async def app(_: Scope, receive: Receive, send: Send) -> None:
+            try:
+                with self.bodies.holding(request.body):
+                    await LiveExchange(self.services, request, plan, send, recording, earlier).run(receive)
+            finally:
+                self.in_flight -= 1
+
+        return app
+
+    # --- planning -----------------------------------------------------------------------------------------------------
+
+    def plan(self, request: Request, exchange_id: str) -> Plan | None:
+        """Say what is to be done with a request; None if no experiment is for it, and no default."""
+        plan = self._plan(request, exchange_id)
+        if plan is not None:
+            self._trace(plan, request)
+        return plan
 
     def _trace(self, plan: Plan, request: Request) -> None:
         if self._tracer is None:
             return
         plan.span = self._tracer.begin(request.headers)
         if plan.span is not None:
-            plan.span.carry(plan.headers)
-
-    # --- planning -----------------------------------------------------------------------------------------------------
+            plan.headers = plan.span.carried_in(plan.headers)
 
     def _plan(self, request: Request, exchange_id: str) -> Plan | None:
         fields: dict[str, Any] = {
@@ -148,8 +190,11 @@ class Proxy:
         unit = unit_of(route.salt, unit_id.encode())
         variant, propensity = assign(unit.bucket, route.split_basis_points)
         control, treatment = self._upstreams[experiment.control], self._upstreams[experiment.treatment]
+        if route.phase is Phase.GATED:
+            # An A/A run: all is done as in the experiment, and control answers everyone.
+            treatment = control
         treated = variant == TREATMENT
-        captured = self._capture_bytes if experiment.capture != "none" else 0
+        captured = self._capture_bytes
         fields |= {
             "experiment": experiment.name,
             "epoch": route.epoch,
@@ -160,19 +205,19 @@ class Proxy:
             "assigned": variant,
             "served": variant,
             "protocol": control.protocol,
-            "slices": _slices(bound, request),
+            "slices": _slices(bound, unit_id, request, fields["id"]),
             "request_text": body[:captured].decode("utf-8", "replace"),
         }
         if len(body) > captured:
             fields["truncated"] = True
         first, other = (treatment, control) if treated else (control, treatment)
         plan = Plan(first, bound.protocol, fields, captured, expose_variant=experiment.expose_variant)
-        if experiment.fallback == "both" or (treated and experiment.fallback == "to_control"):
+        if other is not first and (experiment.fallback == "both" or (treated and experiment.fallback == "to_control")):
             plan.fallback = other
         # An answer that is to be compared is recorded as text: ask for it uncompressed.
         plan.headers = request_headers(request.raw_headers, plain_text=True)
         self._look_for_cache(plan, bound, request)
-        if _is_drawn(route.mirror_basis_points) and _may_be_mirrored(experiment, bound.protocol, request):
+        if is_mirrored(bound, request, fields):
             plan.mirror = other
             fields["pair"] = fields["id"]
             fields["shadow_first"] = experiment.mirror_order == "random" and _random.random() < 0.5
@@ -201,29 +246,20 @@ def _read_head(scope: Scope) -> Request:
     return Request(scope["method"], scope["path"], target.decode("latin-1"), dict(raw_headers), raw_headers)
 
 
-def _is_drawn(basis_points: int) -> bool:
-    return basis_points > 0 and _random.random() * BUCKETS < basis_points
-
-
-def _may_be_mirrored(experiment: Experiment, speaks: Protocol, request: Request) -> bool:
-    """Whether sending the request a second time is harmless, as far as the experiment says what is not."""
-    if not isinstance(request.body, bytes):
-        return False
-    excluded = experiment.mirror_exclude
-    if not excluded:
-        return True
-    if "not_idempotent" in excluded and request.method not in _SAFE_TO_REPEAT:
-        return False
-    if any(name[7:].lower().encode() in request.headers for name in excluded if name.startswith("header:")):
-        return False
-    traits = speaks.traits(request.body)
-    return not ((traits.tools and "tools" in excluded) or (traits.stateful and "stateful" in excluded))
-
-
-def _slices(bound: BoundRoute, request: Request) -> dict[str, str]:
+def _slices(bound: BoundRoute, unit_id: str, request: Request, exchange_id: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for slice_ in bound.experiment.slices:
         value = read_source(slice_.source, request.headers, request.known_body)
         if value is not None:
             found[slice_.attribute] = value[:64]
+    if bound.route.exposed:
+        # A request that names no unit is a new one each time, and has met nothing.
+        known = unit_id != exchange_id
+        found[_EXPOSED_BEFORE] = "yes" if known and _was_exposed(bound.route.exposed, unit_id) else "no"
     return found
+
+
+def _was_exposed(exposed: tuple[tuple[str, int], ...], unit_id: str) -> bool:
+    """Whether a unit belonged to the treatment in one of these earlier attempts, each a salt and its widest split."""
+    unit = unit_id.encode()
+    return any(unit_of(salt, unit).bucket < split for salt, split in exposed)

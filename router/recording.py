@@ -24,6 +24,7 @@ class Recording:
     Args:
         fields: The fields of the `Exchange` that are known from the start.
         capture_bytes: How much of the response's body is kept.
+        started: When it began, on the clock of `time.perf_counter`; now unless given.
     """
 
     __slots__ = (
@@ -38,11 +39,11 @@ class Recording:
         "started",
     )
 
-    def __init__(self, fields: dict[str, Any], capture_bytes: int) -> None:
+    def __init__(self, fields: dict[str, Any], capture_bytes: int, started: float | None = None) -> None:
         self._fields = fields
         self._capture_bytes = self._capturing = capture_bytes
         self._captured: list[bytes] = []
-        self.started = time.perf_counter()
+        self.started = time.perf_counter() if started is None else started
         """On the clock of `time.perf_counter`."""
         self._first_at: float | None = None
         self._last_at: float | None = None
@@ -58,7 +59,7 @@ class Recording:
         """Note who answered, and whether the answer is a stream."""
         self._fields.update(backend=backend, endpoint=endpoint, status=status)
         for name, value in headers:
-            if name.lower() == b"content-type":
+            if name == b"content-type":
                 self._fields["stream"] = value.lower().startswith(_STREAMS)
 
     def chunk(self, data: bytes) -> int:

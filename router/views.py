@@ -1,8 +1,9 @@
-"""What the command line shows, as data and as rich renderables: status, explain, replay."""
+"""How experiments stand, as data and as rich renderables: status, explain, replay."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,21 +14,21 @@ from rich.table import Table
 from experiments.config import Config, Experiment
 from experiments.config.records import Experiment as ExperimentRecord
 from experiments.evidence import Action, Decision, Evidence, MetricEvidence, Verdict
-from experiments.explain import (
-    action_word,
-    estimate_text,
-    headline,
-    interval_text,
-    sentence,
-    where,
-)
-from experiments.golden.store import Gate, GuardStore
-from experiments.model import ENDED, Phase
+from experiments.explain import action_word, estimate_text, headline, interval_text, sentence, where
+from experiments.journal.recorders import Recorders, troubles
+from experiments.model import ENDED
+from experiments.remarks import cautions, response_lines
 from experiments.replay import Replayed
 from experiments.replay import replay as replay_looks
-from experiments.store import Look, RouteState, Store
+from experiments.retention.dropped import dropped
+from experiments.showing.ledger import ledger
+from experiments.showing.reader import Showing
+from experiments.showing.standing import Standing
+from experiments.showing.words import verdict
+from experiments.store import Store
 
 _STYLES = {Verdict.HARM: "bold red", Verdict.NONINFERIOR: "green", Verdict.SUPERIOR: "green"}
+_SHOWN = ("experiment", "phase", "split", "live", "pairs", "units", "says")
 
 
 @dataclass
@@ -44,37 +45,53 @@ class View:
 
 
 def status(store: Store, config: Config) -> View:
-    """One row an experiment: phase, split, evidence so far, and the headline."""
-    states, gates = store.route_states(), GuardStore(store.engine).gates()
+    """One row an experiment: phase, split, evidence so far, and the verdict in a sentence."""
     table = Table("experiment", "phase", "split", "live", "pairs", "units", "what it says", box=None)
-    data = []
-    for experiment in config.experiments.values():
-        state = states.get(experiment.name)
-        look = store.latest_look(experiment.name, state.route.epoch) if state else None
-        row = _status_row(experiment, state, look, gates.get(experiment.name))
+    data: list[dict[str, Any]] = []
+    saved: list[str] = []
+    for standing in Showing(store, config).standings():
+        row = _status_row(config.experiments, standing)
         data.append(row)
-        table.add_row(*(str(row[key]) for key in row if key != "epoch"))
-    return View(data, [table])
+        shown = row | {"phase": row["phase"].replace("_", " ")}
+        table.add_row(*(str(shown[key]) for key in _SHOWN))
+        saved.extend(_saved(standing))
+    return View(data, [table, *saved, *troubles(Recorders(store.engine).all(), time.time())])
 
 
-def _status_row(
-    experiment: Experiment, state: RouteState | None, look: Look | None, gate: Gate | None
-) -> dict[str, Any]:
-    evidence = look.evidence if look else None
-    phase = state.route.phase if state else None
-    said = headline(experiment, phase, evidence, look.decision if look else None) if phase else "not started"
-    if phase is Phase.GATED:
-        said = f"waits at its gate: {'; '.join(gate.waits_for) if gate else 'it has just begun'}"
+def _status_row(configured: Mapping[str, Experiment], standing: Standing) -> dict[str, Any]:
+    experiment, evidence, look = standing.experiment, standing.evidence, standing.look
+    route = standing.state.route if standing.state is not None else None
+    said = verdict(standing)
     return {
         "experiment": experiment.name,
-        "phase": phase.value if phase else "draft",
-        "split": f"{state.route.split_basis_points / 100:g} %" if state else "0 %",
+        "phase": standing.phase.value,
+        "split": f"{route.split_basis_points / 100:g} %" if route else "0 %",
         "live": evidence.exchanges if evidence else 0,
         "pairs": evidence.pairs if evidence else 0,
         "units": evidence.units if evidence else 0,
-        "says": said,
-        "epoch": state.route.epoch if state else 0,
+        "says": _said(said.sentence, configured[experiment.name]),
+        "tone": said.tone,
+        "epoch": route.epoch if route else 0,
+        "stage": route.stage if route else 0,
+        "looked_at": look.at if look else None,
+        "savings": ledger(standing),
     }
+
+
+def _saved(standing: Standing) -> Iterator[str]:
+    """Say what a lever saves, a line each; nothing of those that are not used or cannot be told."""
+    found, name = ledger(standing), standing.experiment.name
+    for line in found.lines:
+        if line.lever in {"cache", "spot"}:
+            yield f"{name}, {line.lever}, {line.variant}: {line.text}"
+    yield from (
+        f"{name}: {saving.monthly}" for saving in found.projections if saving.metric == "cost" and saving.monthly
+    )
+
+
+def _said(sentence: str, experiment: Experiment) -> str:
+    cohort = experiment.cohort
+    return f"{sentence} One of {cohort.count} treatments of {cohort.group}." if cohort else sentence
 
 
 def explain(store: Store, config: Config, name: str) -> View:
@@ -87,12 +104,16 @@ def explain(store: Store, config: Config, name: str) -> View:
     if state is None or look is None:
         return View(data, [f"{name}: no look has been taken yet"])
     parts: list[RenderableType] = [
+        _said(verdict(Showing(store, config).standing(name)).sentence, experiment),
+        "",
         headline(experiment, state.route.phase, look.evidence, look.decision),
         "",
         evidence_table(look.evidence),
         "",
         f"Look {look.number}: {_done(look.evidence, look.decision)}, because",
         *(f"  - {sentence(reason)}" for reason in look.decision.reasons),
+        *(f"  ! {said}" for said in cautions(look.evidence)),
+        *(f"  {said}" for said in response_lines(look.evidence)),
         "",
         "History:",
         *(
@@ -143,6 +164,9 @@ def replay(store: Store, _config: Config, name: str) -> View:
     epoch = store.latest_epoch(name)
     if epoch is None:
         return View({"looks": []}, [f"{name}: no epoch yet"], ok=False)
+    gone = dropped(store.engine, name, epoch.number)
+    if gone is not None:
+        return View({"experiment": name, "epoch": epoch.number, "looks": []}, [str(gone)], ok=False)
     experiment = ExperimentRecord.model_validate_json(msgspec.json.encode(epoch.config))
     looks = list(replay_looks(store, experiment, epoch.number))
     different = [found for found in looks if not found.same]

@@ -32,9 +32,11 @@ ELSEWHERE = {
     "router/fakes/wire.py": "router/fakes/test_backend.py",
     "router/upstream/transports/aiohttp_client.py": "router/upstream/transports/test_transports.py",
     "router/upstream/transports/http1.py": "router/upstream/transports/test_transports.py",
+    "router/upstream/transports/http1_connection.py": "router/upstream/transports/test_transports.py",
 }
 WITHOUT_BEHAVIOUR = {
     "analysis/result.py": "records",
+    "experiments/config/asking.py": "records; what they refuse is tested with the loader",
     "experiments/config/guarding.py": "records; what they refuse is tested with the loader",
     "experiments/config/records.py": "records; what they refuse is tested with the loader",
     "experiments/config/record.py": "the records' common base",
@@ -42,7 +44,9 @@ WITHOUT_BEHAVIOUR = {
     "experiments/protocols/base.py": "a protocol class",
     "experiments/scorers/base.py": "a protocol class",
     "experiments/stored.py": "records",
+    "experiments/warehouse/records.py": "records",
     "experiments/tables.py": "tables; held against the migrations by test_migrations",
+    "router/front/entry.py": "protocol classes",
     "router/fakes/server.py": "what nearly every test of the router runs on",
     "router/plan.py": "records",
     "router/upstream/transports/base.py": "protocol classes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from experiments.config.records import (
 )
 
 CHAT = "/v1/chat/completions"
+TRANSPORT = os.environ.get("TOUCHSTONE_ROUTER_HTTP_TRANSPORT", "http1")
+"""`make transports` runs what does not choose one by itself over the other one, too."""
 
 
 def make_config(folder: Path, control: str, treatment: str, **changes: Any) -> Config:
-    settings = RouterSettings(
-        journal=folder, listen="127.0.0.1:0", admin="127.0.0.1:0", **changes.pop("settings", {"max_body_bytes": 2**20})
-    )
+    places = {"journal": folder, "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "http_transport": TRANSPORT}
+    settings = RouterSettings(**(places | changes.pop("settings", {"max_body_bytes": 2**20})))
     backend = changes.pop("backend", {})
     values: dict[str, Any] = {
         "name": "support",

@@ -12,9 +12,9 @@ from experiments.assignment import assign, unit_of
 from experiments.config import Config, load
 from experiments.controller import Controller
 from experiments.evidence import Decision
-from experiments.journal_format import encode, segment_name
+from experiments.journal.format import encode, segment_name
+from experiments.journal.recorder import Recorder
 from experiments.model import CONTROL, TREATMENT, Exchange, Feedback, Role
-from experiments.recorder import Recorder
 from experiments.store import Store, open_store
 
 CHAT = "/v1/chat/completions"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from tests_config import make_config
 
-from experiments.journal_format import Entry, read_segment
+from experiments.journal.format import Entry, read_segment
 from experiments.model import Exchange, Feedback, Phase, Route
 from router.app import DataPlane, build_app
+from router.errors import UpstreamError
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
+from router.upstream.transports.http1 import Http1Transport
 
 
 @dataclass
@@ -50,9 +53,14 @@ class Plane:
             time.sleep(0.02)
 
 
-@pytest.fixture(name="plane", params=["http1", "aiohttp"])
+@pytest.fixture(name="plane", params=["direct", "http1", "aiohttp"])
 def _plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Plane]]:
-    """Start a data plane, over either transport; `split` and `mirror` in percent, other keywords change the rest."""
+    """Start a data plane, over either transport, and on the short way or without it; `split` and `mirror` in percent.
+
+    The short way needs a connection that is open already: there is one.
+
+    `route` changes the rest of its route; other keywords change its experiment.
+    """
     with ExitStack() as stack:
 
         def start(
@@ -60,21 +68,45 @@ def _plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
         ) -> Plane:
             control, treatment = FakeBackend(), FakeBackend()
             urls = [stack.enter_context(serving(backend)) for backend in (control, treatment)]
-            settings = {"max_body_bytes": 2**20, "http_transport": request.param, **changes.pop("settings", {})}
+            transport = "aiohttp" if request.param == "aiohttp" else "http1"
+            settings = {"max_body_bytes": 2**20, "http_transport": transport, **changes.pop("settings", {})}
             changes["settings"] = settings
+            routed = {"phase": Phase.RUNNING, "salt": "support"} | changes.pop("route", {})
             config = make_config(tmp_path / "journal", control_url or urls[0], treatment_url or urls[1], **changes)
             route = Route(
                 experiment="support",
                 epoch=1,
-                phase=Phase.RUNNING,
                 split_basis_points=round(split * 100),
                 mirror_basis_points=round(mirror * 100),
-                salt="support",
+                **routed,
             )
             known: dict[str, str] = {}
             app = build_app(config, load_routes=lambda: [route], lookup_exchange=known.get)
             server = stack.enter_context(ExitStack())
             url = server.enter_context(serving(app, clients=config.router.clients))
+            if request.param == "direct":
+                _open_a_connection(app)
+            else:
+                app.direct_entry = None
             return Plane(url, app, control, treatment, tmp_path / "journal", server.close, known)
 
         yield start
+
+
+def _open_a_connection(app: DataPlane) -> None:
+    """Open an idle connection to every endpoint that takes one, as an earlier request would have left it."""
+    entry = app.direct_entry
+    assert entry is not None
+    for upstream in app._upstreams.values():
+        for endpoint in upstream.endpoints:
+            transport = endpoint.transport
+            if isinstance(transport, Http1Transport):
+                opened = asyncio.run_coroutine_threadsafe(_opened(transport, endpoint.url), transport._loop)
+                opened.result(timeout=5)
+
+
+async def _opened(transport: Http1Transport, url: str) -> None:
+    with suppress(UpstreamError):
+        connection = await transport._connect(transport.origin(url))
+        connection.idle_since = transport._loop.time()
+        connection._idle.append(connection)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.journal_format import Entry, read_segment
+from experiments.journal.format import Entry, read_segment
 from experiments.model import Exchange
 from router.processes.workers import bind
 
@@ -91,7 +91,7 @@ def proxy_process(folder: Path, url: str, router: str = "", more: str = "") -> I
 
 
 def _wait_for(running: ProxyProcess) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(f"{running.url}/_touchstone/healthz", timeout=5).close()

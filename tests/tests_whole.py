@@ -21,9 +21,9 @@ from experiments.assignment import unit_of
 from experiments.config import Config, Experiment, load
 from experiments.controller import Controller
 from experiments.evidence import Code, Decision
-from experiments.journal_format import Entry, encode, read_segment
+from experiments.journal.format import Entry, encode, read_segment
+from experiments.journal.recorder import Recorder
 from experiments.model import TREATMENT, Exchange, Phase, Role, Route
-from experiments.recorder import Recorder
 from experiments.replay import replay
 from experiments.store import Store
 from experiments.stored import Epoch, Look, RouteState

@@ -271,6 +271,8 @@ def _say_goodbye(out: Console, report: Path, seconds: float) -> None:
         f"  database         {(RUN / 'touchstone.db').relative_to(ROOT)}",
         "  recompute        .venv/bin/touchstone replay mobile-4bit",
         "  the reasons      .venv/bin/touchstone explain mobile-4bit",
+        "  for a meeting    .venv/bin/touchstone report mobile-4bit --out demo-run/mobile-4bit.html",
+        "  the dashboard    `make serve`, then http://127.0.0.1:8081/ in a browser",
         "  a request of your own: `make serve` in one terminal, and in another",
         f"       {curl}",
     ]
@@ -283,7 +285,8 @@ def serve_only(out: Console) -> int:
     config = load(ROOT / "config.toml")
     prepare(config)
     with servers(config, out) as processes:
-        out.print(f"Serving on http://{config.router.listen}, admin on http://{config.router.admin}. Ctrl-C ends it.")
+        listen, admin = config.router.listen, config.router.admin
+        out.print(f"Serving on http://{listen}, dashboard on http://{admin}/. Ctrl-C ends it.")
         while True:
             time.sleep(1)
             processes.check()

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from experiments.config import guarding, notifications, records, serving
+from experiments.config import asking, guarding, notifications, records, serving
 from experiments.config.lines import Location
 
 METRIC_GROUPS = ("guardrails", "goals", "monitors")
@@ -20,15 +20,20 @@ _RECORDS: dict[Location, type[BaseModel]] = {
     ("router", "tls"): serving.Tls,
     ("router", "admin_tls"): serving.Tls,
     ("router", "tracing"): serving.Tracing,
+    ("router", "scoring"): serving.Scoring,
+    ("router", "monitoring"): serving.Monitoring,
     ("router", "notifications"): notifications.Notifications,
     ("router", "notifications", "quiet"): notifications.Quiet,
     ("router", "notifications", "channels", "NAME"): notifications.Channel,
     ("backends", "NAME"): serving.Backend,
     ("backends", "NAME", "price"): serving.Price,
+    ("backends", "NAME", "power"): serving.Power,
     ("backends", "NAME", "health"): serving.Health,
     ("backends", "NAME", "ejection"): serving.Ejection,
     ("backends", "NAME", "warmup"): serving.Warmup,
     ("backends", "NAME", "tls"): serving.BackendTls,
+    ("backends", "NAME", "spot"): serving.Spot,
+    ("backends", "NAME", "spot", "price"): serving.Price,
     ("experiments", "NAME"): records.Experiment,
     ("experiments", "NAME", "match"): records.Match,
     ("experiments", "NAME", "cache"): serving.Cache,
@@ -37,7 +42,11 @@ _RECORDS: dict[Location, type[BaseModel]] = {
     ("experiments", "NAME", "policy"): records.Policy,
     ("experiments", "NAME", "guardrails", "NAME"): records.Guardrail,
     ("experiments", "NAME", "goals", "NAME"): records.Goal,
+    ("experiments", "NAME", "guardrails", "NAME", "judge"): asking.Judge,
+    ("experiments", "NAME", "guardrails", "NAME", "embeddings"): asking.Embeddings,
     ("experiments", "NAME", "monitors", "NAME"): records.Monitor,
+    ("experiments", "NAME", "monitors", "NAME", "judge"): asking.Judge,
+    ("experiments", "NAME", "monitors", "NAME", "embeddings"): asking.Embeddings,
 }
 
 

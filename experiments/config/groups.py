@@ -2,6 +2,9 @@
 
 Each member is a whole experiment, with its own route, phase, evidence and salt. It sees only the units of its cohort,
 and its control group is among them. `expand` makes the members; `in_tables` leads from one back to the file.
+
+Each of k treatments is a chance of a false promotion, so each has a k-th of `alpha_promote`: the chance that any
+harmful one is promoted is then what the file says. A rollback has no such discount, since that would be less safe.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.config.lines import Location
+from experiments.config.records import Policy
 
 Table = dict[str, Any]
 KEY = "treatments"
@@ -88,7 +92,8 @@ def in_tables(location: Location, raw: Any) -> Location:
     table = tables.get(name) if isinstance(tables, dict) else None
     if isinstance(table, dict):
         wants_one = rest[:1] == ["treatment"] and KEY in table and "treatment" not in table
-        return ("experiments", name, KEY, 0) if wants_one else location
+        place: Location = (0,) if isinstance(table.get(KEY), list) else ()
+        return ("experiments", name, KEY, *place) if wants_one else location
     member = members(tables).get(name)
     if member is None:
         return location
@@ -124,7 +129,7 @@ def _single(table: Table) -> Table:
 def _member(table: Table, member: Member) -> Table:
     given = table.get("salt", member.group)
     known = isinstance(given, str)
-    return _others(table) | {
+    return _with_shared_alpha(_others(table), member.count) | {
         "treatment": member.treatment,
         "salt": f"{given}.{member.treatment}" if known else given,
         "cohort": _cohort(member, given if known else member.group),
@@ -133,6 +138,17 @@ def _member(table: Table, member: Member) -> Table:
 
 def _others(table: Table) -> Table:
     return {key: value for key, value in table.items() if key not in {KEY, "cohort"}}
+
+
+def _with_shared_alpha(table: Table, count: int) -> Table:
+    """Divide `alpha_promote` by the number of treatments; what is no probability is left for the records to refuse."""
+    policy = table.get("policy", {})
+    if not isinstance(policy, dict):
+        return table
+    alpha = policy.get("alpha_promote", Policy.model_fields["alpha_promote"].default)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
+        return table
+    return table | {"policy": policy | {"alpha_promote": alpha / count}}
 
 
 def _cohort(member: Member, salt: str) -> Table:

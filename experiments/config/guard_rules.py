@@ -22,6 +22,19 @@ def _gate(at: Location, experiment: Experiment) -> Iterator[Finding]:
     if wanted and experiment.golden is None:
         rule = f"needs a golden set: name one as `golden` in [experiments.{experiment.name}]"
         yield Finding((*at, "gate", "golden"), rule, because=((*at, "golden"),))
+    if experiment.gate.aa_units > 0:
+        yield from _aa_run(at, experiment)
+
+
+def _aa_run(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    """Without pairs an A/A run analyses no unit, and would never end."""
+    where = f"[experiments.{experiment.name}]"
+    if experiment.mirror_percent == 0:
+        rule = f"compares control's answers with its own: set mirror_percent in {where}"
+        yield Finding((*at, "gate", "aa_units"), rule, because=((*at, "mirror_percent"),))
+    elif all(guardrail.margin is None for guardrail in experiment.guardrails):
+        rule = f"needs a guardrail with a margin in {where}: there is nothing to find otherwise"
+        yield Finding((*at, "gate", "aa_units"), rule, because=((*at, "guardrails"),))
 
 
 def _waived(at: Location, experiment: Experiment) -> Iterator[Finding]:

@@ -24,6 +24,9 @@ class Gate(Record):
     """The golden set is run again so often, while the experiment waits or runs."""
     healthy: bool = True
     """Every endpoint of both backends must answer first."""
+    aa_units: Annotated[int, Field(ge=0)] = 0
+    """First an A/A run over so many analysed units: half of the users are assigned to the treatment, control answers
+    everyone, and nothing may be found. None unless given."""
 
 
 class Trips(Record):

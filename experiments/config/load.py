@@ -145,6 +145,11 @@ def _value(raw: Any, location: Location) -> Any:
     return raw
 
 
+def _given(backend: Backend) -> set[str]:
+    """Return what bears on figures only where it is given: files without it keep their hash."""
+    return {key for key in ("power", "spot") if getattr(backend, key) is not None}
+
+
 _NO_BEARING = {"owner", "hypothesis", "golden", "capture", "retention_days"}
 
 
@@ -156,8 +161,9 @@ def config_hash(experiment: Experiment, backends: Mapping[str, Backend]) -> str:
     # A single experiment reads as it did before there were groups.
     described = experiment.model_dump(mode="json", exclude=_NO_BEARING | (set() if experiment.cohort else {"cohort"}))
     described["golden"] = experiment.golden.name if experiment.golden else None
+    bearing = {"name", "urls", "protocol", "price", "build"}
     described["backends"] = {
-        side: backends[name].model_dump(mode="json", include={"name", "urls", "protocol", "price", "build"})
+        side: backends[name].model_dump(mode="json", include=bearing | _given(backends[name]))
         for side, name in (("control", experiment.control), ("treatment", experiment.treatment))
     }
     return hashlib.sha256(msgspec.json.encode(described, order="deterministic")).hexdigest()

@@ -11,12 +11,12 @@ from experiments.config.fields import METRIC_GROUPS, keys_at, range_at, record_a
 from experiments.config.groups import KEY, clashes, in_tables
 from experiments.config.lines import Location
 from experiments.config.problems import nearest
-from experiments.config.records import PROMPT_SLICES
+from experiments.config.records import HISTORY_SLICES, PROMPT_SLICES
 
 _SOURCE_RULE = 'must be "header:NAME", "cookie:NAME", "body:path.to.field" or "request"'
 _SLICE_RULE = (
     'must be "header:NAME", "cookie:NAME" or "body:path.to.field", '
-    'or what is found in the prompt: "language", "script" or "code_switched"'
+    'or what is found in the prompt: "language", "script", "code_switched", or "exposed_before"'
 )
 _BETTER_BY_RULE = 'must be a share such as "30%" or 0.3, from 0 to below 1'
 _MARGIN_KEYS = {"margin", "tolerance", "slice_margin"}
@@ -225,7 +225,7 @@ def _value_at(location: Location, raw: Any) -> Any:
 
 
 def _meant_slice(value: Any) -> str:
-    return nearest(value, PROMPT_SLICES) if isinstance(value, str) else ""
+    return nearest(value, (*PROMPT_SLICES, *HISTORY_SLICES)) if isinstance(value, str) else ""
 
 
 def _meant(detail: Any) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 
+from experiments.config.asking_rules import check_asking
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
 from experiments.config.problems import nearest
 from experiments.config.records import Backend, Experiment, Guardrail, Monitor
 from experiments.scorers import ScorerError, scorer_for
 from experiments.scorers.catalogue import KEYS, names, needs_reference
+from experiments.scorers.label import LABEL_RULE, is_extractor
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 NAME_RULE = "a name is up to 64 of a-z, 0-9, _ . -, and begins with a letter or digit"
-_LABEL_RULE = 'must be "json:path.to.field", or "regex:..." with exactly one group'
 
 
 def check_metrics(at: Location, experiment: Experiment, backends: Mapping[str, Backend]) -> Iterator[Finding]:
@@ -26,12 +26,13 @@ def check_metrics(at: Location, experiment: Experiment, backends: Mapping[str, B
         yield from _errors(here, guardrail) if guardrail.name == "errors" else _guardrail(here, guardrail)
         yield from _margins(here, guardrail)
         yield from _scorer(here, guardrail, at, experiment)
+        yield from check_asking(here, guardrail, experiment, backends)
     for monitor in experiment.monitors:
         here = (*at, "monitors", monitor.name)
         if monitor.scorer is None and not monitor.feedback:
             yield _needs_a_scorer(here)
         yield from _scorer(here, monitor, at, experiment)
-    yield from _cost(at, experiment, backends)
+        yield from check_asking(here, monitor, experiment, backends)
 
 
 def _names(at: Location, experiment: Experiment) -> Iterator[Finding]:
@@ -93,8 +94,8 @@ def _scorer(
     scorer = (*here, "scorer")
     if metric.scorer is not None and metric.feedback:
         yield Finding((*here, "feedback"), "a metric has a scorer or feedback, not both", because=(scorer,))
-    if metric.label is not None and not _is_extractor(metric.label):
-        yield Finding((*here, "label"), _LABEL_RULE)
+    if metric.label is not None and not is_extractor(metric.label):
+        yield Finding((*here, "label"), LABEL_RULE)
         return
     if metric.scorer is None:
         yield from _without_scorer(here, metric)
@@ -121,26 +122,6 @@ def _refused(here: Location, name: str, error: ScorerError) -> Finding:
     if error.key == "scorer":
         known = names()
         return Finding((*here, "scorer"), error.rule, "" if name in known else nearest(name, known))
-    rule = _LABEL_RULE if name == "label" and error.key == "label" else error.rule
+    rule = LABEL_RULE if name == "label" and error.key == "label" else error.rule
     at = (error.key,) if error.key in {*KEYS, "options"} else ("options", error.key)
     return Finding((*here, *at), rule, because=((*here, "scorer"),))
-
-
-def _is_extractor(text: str | None) -> bool:
-    kind, _, pattern = (text or "").partition(":")
-    if kind == "json":
-        return all(pattern.split("."))
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return kind == "regex" and re.compile(pattern).groups == 1
-    except (re.error, OverflowError, RecursionError):
-        return False
-
-
-def _cost(at: Location, experiment: Experiment, backends: Mapping[str, Backend]) -> Iterator[Finding]:
-    if all(goal.name != "cost" for goal in experiment.goals):
-        return
-    for name in (experiment.control, experiment.treatment):
-        if name in backends and backends[name].price is None:
-            because = (("backends", name, "price"),)
-            yield Finding((*at, "goals", "cost"), f'needs a price on the backend "{name}"', because=because)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer
 
+from experiments.config.asking import Embeddings, Judge
 from experiments.config.guarding import Gate, Holdback, Trips
 from experiments.config.record import Count, Percent, Positive, Record, Share
 from experiments.config.serving import Backend, Cache, Price, RouterSettings
@@ -31,6 +32,8 @@ __all__ = [
     "Slice",
     "Source",
 ]
+HISTORY_SLICES = ("exposed_before",)
+"""Slice attributes that are known from earlier attempts: `yes` for a unit that has met the failed build."""
 PROMPT_SLICES = ("language", "script", "code_switched")
 """Slice attributes that are found in the prompt: nobody has to send them. `experiments.languages` knows how."""
 
@@ -52,7 +55,7 @@ class Source(Record):
     A slice may also come from what the prompt says (`prompt`, with one of `PROMPT_SLICES` as its name); a unit may not.
     """
 
-    kind: Literal["header", "cookie", "body", "request", "prompt"]
+    kind: Literal["header", "cookie", "body", "request", "prompt", "history"]
     name: str = ""
     """Header or cookie name in lower case, the dotted path in the JSON body, or what is found in the prompt; empty for
     `request`."""
@@ -87,6 +90,10 @@ class Guardrail(Record):
     """For `scorer = "refusal"`: more patterns of refusals, in RE2's syntax."""
     options: dict[str, Any] = Field(default={})
     """For a scorer of another package: what it wants to know."""
+    judge: Judge | None = None
+    """For `scorer = "judge"`: which model judges, and how."""
+    embeddings: Embeddings | None = None
+    """For `scorer = "similarity"`: who turns answers into vectors."""
     feedback: bool = False
     """The metric is reported from outside; a value of false or 0 is a bad event."""
     margin: Share | None = None
@@ -105,9 +112,12 @@ class Guardrail(Record):
 
 
 class Goal(Record):
-    """A metric that must improve: `latency`, `ttft` or `cost`, on paired ratios treatment/control."""
+    """A metric that must improve, on paired ratios treatment/control.
 
-    name: Literal["latency", "ttft", "cost"]
+    `latency`, `ttft`, `inter_token` (time between two tokens), `cost`, `energy` or `carbon`.
+    """
+
+    name: Literal["latency", "ttft", "inter_token", "cost", "energy", "carbon"]
     better_by: Annotated[float, Field(ge=0, lt=1)]
     """0.3 where the file says "30%": the geometric mean of the ratio must be shown to be below 0.7."""
 
@@ -125,6 +135,10 @@ class Monitor(Record):
     patterns: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """As in a guardrail."""
     options: dict[str, Any] = Field(default={})
+    """As in a guardrail."""
+    judge: Judge | None = None
+    """As in a guardrail."""
+    embeddings: Embeddings | None = None
     """As in a guardrail."""
     feedback: bool = False
     """As in a guardrail."""
@@ -157,7 +171,8 @@ class Policy(Record):
     unit_cap: Count = 10
     """At most this many pairs of one unit count; their mean is one observation."""
     settle_seconds: Annotated[float, Field(ge=0)] = 300.0
-    """A unit's observation is taken when it has been quiet for this long, or has reached its cap."""
+    """A unit's observation is taken when it has been quiet for this long, or has reached its cap; a vote of feedback
+    counts when it has stood for this long."""
     alpha_rollback: Share = 0.05
     """Chance of a false rollback over the whole life of the experiment."""
     alpha_promote: Share = 0.025
@@ -166,7 +181,8 @@ class Policy(Record):
     alpha_srm: Share = 0.001
     """Chance of a false alarm that the split is not the configured one."""
     min_completeness: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """Promotion needs this share of the mirrored requests to have been answered or failed for real."""
+    """Promotion needs this share of the mirrored requests to have been answered or failed for real, and of each
+    guardrail's pairs to have been scored."""
     protected_slices: tuple[str, ...] = ()
     """Slice attributes of which every value must be shown safe before promotion."""
     waived_slices: tuple[str, ...] = ()
@@ -237,6 +253,9 @@ class Experiment(Record):
     fallback: Literal["to_control", "both", "none"] = "to_control"
     """Who answers when the assigned backend fails before its first byte: `to_control` (control, for a failed
     treatment), `both` (the treatment too, for a failed control), or nobody."""
+    mirror_slices: dict[str, Percent] = Field(default={})
+    """Slices that are mirrored more, `"attribute=value"` -> percent, so that small ones tell something. What is sent
+    beyond `mirror_percent` counts in its slice only, so that the whole is not bent towards it."""
     mirror_order: Literal["random", "live_first"] = "random"
     """Which of a mirrored request's two copies goes out first; `random` is fair to both variants' latencies."""
     mirror_exclude: tuple[str, ...] = ()
@@ -247,8 +266,15 @@ class Experiment(Record):
     """Name the variant in the response header `x-touchstone-variant`; clients that know it bias their feedback."""
     capture: Literal["full", "hashed", "none"] = "full"
     """What is kept of prompts and answers: all; only keyed hashes, once they are scored; or nothing, ever."""
+    capture_percent: Percent = 100.0
+    """With `capture = "full"`: of so many exchanges the texts stay, a pair's together; of the others only their hashes,
+    once they are scored."""
     retention_days: Positive = 30.0
     """After so long, prompts and answers are erased from the store; figures stay."""
+    redact: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Patterns in RE2's syntax; what matches is replaced by `[redacted]` before anything is written."""
+    feedback_window_hours: Positive = 168.0
+    """Feedback counts if it comes so soon after its answer; later it is kept, and counts for nothing."""
     cache: Cache | None = None
     """Answer repeated deterministic requests from memory; off unless given."""
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from experiments.config import guarding, notifications, records, serving
+from experiments.config import asking, guarding, notifications, records, serving
 from experiments.config.fields import range_in_words
 
 _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -18,19 +18,25 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[router.feedback]", serving.FeedbackSettings),
     ("[router.tls] and [router.admin_tls]", serving.Tls),
     ("[router.tracing]", serving.Tracing),
+    ("[router.scoring]", serving.Scoring),
+    ("[router.monitoring]", serving.Monitoring),
     ("[router.notifications]", notifications.Notifications),
     ("[router.notifications.quiet]", notifications.Quiet),
     ("[router.notifications.channels.NAME]", notifications.Channel),
     ("[backends.NAME]", serving.Backend),
     ("price = { ... } of a backend", serving.Price),
+    ("[backends.NAME.power]", serving.Power),
     ("[backends.NAME.health]", serving.Health),
     ("[backends.NAME.ejection]", serving.Ejection),
     ("[backends.NAME.warmup]", serving.Warmup),
     ("[backends.NAME.tls]", serving.BackendTls),
+    ("[backends.NAME.spot]", serving.Spot),
     ("[experiments.NAME]", records.Experiment),
     ("match = { ... } of an experiment", records.Match),
     ("cache = { ... } of an experiment", serving.Cache),
     ("[experiments.NAME.guardrails]: NAME = { ... }", records.Guardrail),
+    ("judge = { ... } of a metric", asking.Judge),
+    ("embeddings = { ... } of a metric", asking.Embeddings),
     ("[experiments.NAME.goals]: NAME = { ... }", records.Goal),
     ("[experiments.NAME.monitors]: NAME = { ... }", records.Monitor),
     ("[experiments.NAME.gate]", guarding.Gate),
@@ -47,11 +53,13 @@ _SPELLINGS = {
     "urls": 'text `url = "..."`, or list `urls = [...]`',
     "treatment": 'text `treatment = "..."`, or list `treatments = [...]`',
     "unit": '`"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"` or `"request"`',
-    "slices": 'list of `"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"`, `"language"`, `"script"` or '
-    '`"code_switched"`',
+    "slices": 'list of `"header:NAME"`, `"cookie:NAME"`, `"body:path.to.field"`, `"language"`, `"script"`, '
+    '`"code_switched"` or `"exposed_before"`',
     "ramp": "list of numbers in percent, between 0 and 100",
     "protected_slices": "list of slice attributes",
     "patterns": "list of texts",
+    "redact": "list of texts",
+    "mirror_slices": 'table of `"attribute=value" = percent`',
     "options": "table",
     "waived_slices": 'list of `"attribute=value"`',
     "headers": "table of texts",
@@ -64,7 +72,10 @@ _SPELLINGS = {
         ("match", "cache", "clients", "feedback", "tls", "admin_tls", "tracing", "health", "ejection", "warmup"),
         "table, see below",
     ),
-    **dict.fromkeys(("admin_tokens", "certificate", "key", "requests", "ca"), "path"),
+    "spot": "table, see below",
+    "notice_urls": "list of texts",
+    **dict.fromkeys(("scoring", "monitoring", "power", "judge", "embeddings"), "table, see below"),
+    **dict.fromkeys(("wandb_folder", "admin_tokens", "certificate", "key", "requests", "ca"), "path"),
     "mirror_exclude": 'list of `"tools"`, `"stateful"`, `"not_idempotent"`, `"header:NAME"`',
     "journal": "path",
 }

@@ -11,10 +11,13 @@ from experiments.config.guard_rules import check_guards
 from experiments.config.lines import Location
 from experiments.config.messages import Finding
 from experiments.config.metric_rules import NAME, NAME_RULE, check_metrics
+from experiments.config.monitoring_rules import check_monitoring
+from experiments.config.price_rules import check_costs, check_prices
 from experiments.config.problems import nearest
 from experiments.config.records import Backend, Config, Experiment, Match, RouterSettings
 from experiments.config.serving_rules import check_serving
 from experiments.config.shape import NO_FILES
+from experiments.config.spot_rules import check_spot
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -29,10 +32,13 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _router(config)
     for name, backend in config.backends.items():
         yield from _backend(("backends", name), backend)
+        yield from check_costs(("backends", name), backend)
+        yield from check_spot(("backends", name), backend)
     for name, experiment in config.experiments.items():
         yield from _experiment(("experiments", name), experiment, config)
     yield from _ambiguous(list(config.experiments.values()))
     yield from check_serving(config)
+    yield from check_monitoring(config.router.monitoring)
 
 
 def _called_as_in_file(experiment: Experiment) -> Experiment:
@@ -99,7 +105,9 @@ def _experiment(at: Location, experiment: Experiment, config: Config) -> Iterato
     yield from _variants(at, experiment, config)
     yield from _split(at, experiment)
     yield from _slices(at, experiment)
+    yield from _mirrored_more(at, experiment)
     yield from check_metrics(at, experiment, config.backends)
+    yield from check_prices(at, experiment, config.backends)
     yield from check_guards(at, experiment)
     yield from _days((*at, "policy"), experiment)
 
@@ -162,6 +170,22 @@ def _slices(at: Location, experiment: Experiment) -> Iterator[Finding]:
             protected = (*at, "policy", "protected_slices")
             because = ((*at, "slices"), protected)
             yield Finding((*protected, index), rule, nearest(attribute, attributes), because)
+
+
+def _mirrored_more(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    attributes = [slice_.attribute for slice_ in experiment.slices]
+    for entry, percent in experiment.mirror_slices.items():
+        where = (*at, "mirror_slices", entry)
+        attribute, equals, value = entry.partition("=")
+        if not equals or not value:
+            yield Finding(where, 'must be "attribute=value"')
+        elif attribute not in attributes:
+            rule = f"is of no slice of this experiment; its slices: {', '.join(attributes) or 'none'}"
+            near = nearest(attribute, attributes)
+            yield Finding(where, rule, f"{near}={value}" if near else "", ((*at, "slices"),))
+        elif percent <= experiment.mirror_percent:
+            rule = f"must be above mirror_percent ({experiment.mirror_percent:g}): so much is mirrored in any case"
+            yield Finding(where, rule, because=((*at, "mirror_percent"),))
 
 
 def _days(at: Location, experiment: Experiment) -> Iterator[Finding]:

@@ -39,6 +39,34 @@ class FeedbackSettings(Record):
     """Bearer token that senders must show; `"env:NAME"` or `"file:PATH"`, never the token itself."""
     per_minute: Count = 60
     """Of one exchange or unit, in one proxy process; more are answered with 429."""
+    signing_key: str | None = None
+    """Answers carry `x-touchstone-feedback-token`, signed with it; `"env:NAME"` or `"file:PATH"`, never the key."""
+    require_signed: bool = False
+    """Feedback without the token of its exchange is refused: nobody votes on an answer that they have not got."""
+
+
+class Scoring(Record):
+    """`[router.scoring]`: scorers that ask another server (a judge, embeddings), beside the controller's loop."""
+
+    concurrency: Count = 8
+    """Questions on their way at a time."""
+    max_waiting: Count = 100_000
+    """Pairs that may wait; more are recorded as not scored for lack of room, never silently dropped."""
+
+
+class Monitoring(Record):
+    """`[router.monitoring]`: where the daily quality goes, beside the store."""
+
+    mlflow_tracking_uri: str | None = None
+    """For example `sqlite:///mlflow.db`; needs the extra `mlflow`."""
+    mlflow_experiment: str = "touchstone"
+    """Name of the experiment there."""
+    wandb_project: str | None = None
+    """Needs the extra `wandb`."""
+    wandb_mode: Literal["offline", "online"] = "offline"
+    """Offline runs lie in `wandb_folder`, to be sent by `wandb sync`."""
+    wandb_folder: Path = Path("wandb")
+    """Relative to the config file."""
 
 
 class Tls(Record):
@@ -70,6 +98,9 @@ class RouterSettings(Record):
     """Proxy processes."""
     database: str = "sqlite:///touchstone.db"
     """SQLAlchemy URL; `postgresql://` for PostgreSQL. A relative SQLite path is relative to the config file."""
+    keep_exchanges_days: Positive | None = None
+    """After so many days, exchanges of epochs that are over are dropped, with their outcomes and feedback; such an
+    epoch cannot be replayed any more. Those of an epoch that goes on are kept in any case. Unless given, all are."""
     journal: Path = Path("journal")
     """Folder of the journal, relative to the config file."""
     journal_fsync: Literal["interval", "always", "never"] = "interval"
@@ -123,15 +154,41 @@ class RouterSettings(Record):
     """`[router.tracing]`: OpenTelemetry traces; needs the extra `otel`."""
     notifications: Notifications | None = None
     """`[router.notifications]`: whom to tell what happens."""
+    scoring: Scoring = Scoring()
+    """`[router.scoring]`: scorers that ask another server."""
+    monitoring: Monitoring | None = None
+    """`[router.monitoring]`: where the daily quality goes, beside the store."""
 
 
 class Price(Record):
-    """USD per million tokens."""
+    """What an answer costs: by its tokens, or by the time that it keeps a GPU busy."""
 
-    input: Annotated[float, Field(ge=0)]
-    """Of the prompt's tokens."""
-    output: Annotated[float, Field(ge=0)]
-    """Of the answer's tokens."""
+    input: Annotated[float, Field(ge=0)] | None = None
+    """USD per million tokens of the prompt."""
+    output: Annotated[float, Field(ge=0)] | None = None
+    """USD per million tokens of the answer."""
+    gpu_hour: Annotated[float, Field(ge=0)] | None = None
+    """USD per hour of the machine, in place of both; an answer costs its latency's part of it."""
+    concurrency: Positive = 1.0
+    """With `gpu_hour`: answers that the machine works on at a time, on average; they share the price."""
+
+
+class Power(Record):
+    """`[backends.NAME.power]`: what the machine draws, for `energy` and `carbon`."""
+
+    watts: Positive
+    """Of the whole machine while it answers."""
+    concurrency: Positive = 1.0
+    """Answers that it works on at a time, on average; they share the power."""
+    pue: Annotated[float, Field(ge=1)] = 1.2
+    """Power usage effectiveness of the data centre: cooling and losses."""
+    country: str | None = None
+    """ISO 3166-1 alpha-3 code, for example "IND": the grid's intensity from CodeCarbon's offline data (extra
+    `carbon`)."""
+    carbon_g_per_kwh: Annotated[float, Field(ge=0)] | None = None
+    """The grid's intensity in grams of CO2 equivalent per kWh, if you know it better."""
+    uncertainty_percent: Annotated[float, Field(ge=0, le=100)] = 30.0
+    """Of the product; stated with every figure."""
 
 
 class Health(Record):
@@ -182,6 +239,24 @@ class BackendTls(Record):
     """Certificates to trust in place of the system's, a PEM file relative to the config file."""
 
 
+class Spot(Record):
+    """`[backends.NAME.spot]`: which of the backend's endpoints are spot instances.
+
+    They are asked first; the others, on demand, are asked when no spot instance can be. A request that a spot instance
+    breaks off before its first byte is sent once more, to another endpoint of the backend.
+    """
+
+    urls: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Some of the backend's `urls`."""
+    notice_urls: tuple[str, ...] = ()
+    """One for each of `urls`, in order. Polled; an answer of 200 (that instance's termination notice) drains that
+    endpoint alone."""
+    notice_interval_s: Positive = 5.0
+    """How often they are polled."""
+    price: Price | None = None
+    """What an answer of theirs costs; the backend's price is that on demand. The same unless given."""
+
+
 class Backend(Record):
     """`[backends.NAME]`: a model server, or several equal ones."""
 
@@ -195,6 +270,8 @@ class Backend(Record):
     """What identifies its weights and settings, in your own words: with a new build an experiment is no retry."""
     price: Price | None = None
     """What an answer costs; needed for the goal `cost`."""
+    power: Power | None = None
+    """`[backends.NAME.power]`: what the machine draws; needed for the goals `energy` and `carbon`."""
     max_outstanding: Count | None = None
     """Requests out to it at a time, from one proxy process; beyond it, it counts as unavailable."""
     api_key: str | None = None
@@ -211,6 +288,19 @@ class Backend(Record):
     """`[backends.NAME.warmup]`: synthetic requests before traffic and in quiet periods."""
     tls: BackendTls = BackendTls()
     """`[backends.NAME.tls]`: how an `https://` backend is verified."""
+    spot: Spot | None = None
+    """`[backends.NAME.spot]`: which of its endpoints are spot instances."""
+
+    def is_spot(self, endpoint: str) -> bool:
+        """Whether an endpoint is a spot instance; a base URL with a slash at its end is the same one."""
+        wanted = endpoint.rstrip("/")
+        return self.spot is not None and any(url.rstrip("/") == wanted for url in self.spot.urls)
+
+    def price_at(self, endpoint: str) -> Price | None:
+        """Return what an answer of an endpoint costs; None if that is not configured."""
+        if self.spot is not None and self.spot.price is not None and self.is_spot(endpoint):
+            return self.spot.price
+        return self.price
 
 
 class Cache(Record):

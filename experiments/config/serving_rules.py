@@ -19,6 +19,9 @@ from experiments.config.notifications import Notifications, Quiet
 from experiments.config.problems import nearest
 from experiments.config.records import Config, Experiment
 from experiments.config.serving import Backend, RouterSettings, Tls
+from experiments.privacy.redaction import PatternError, check_pattern
+from experiments.scorers import ScorerError
+from experiments.scorers.catalogue import factory
 
 SECRET_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+")
 _EXCLUDED = ("tools", "stateful", "not_idempotent")
@@ -36,10 +39,18 @@ def check_serving(config: Config) -> Iterator[Finding]:
     for name, experiment in config.experiments.items():
         yield from _excluded(("experiments", name), experiment)
         yield from _captured(("experiments", name), experiment)
+        if "capture_percent" in experiment.model_fields_set and experiment.capture != "full":
+            because = (("experiments", name, "capture"),)
+            yield Finding(("experiments", name, "capture_percent"), 'is for capture = "full" only', because=because)
+        yield from _recorded(("experiments", name), experiment, config.router)
+        yield from _redacted(("experiments", name), experiment)
 
 
 def _router(settings: RouterSettings) -> Iterator[Finding]:
-    yield from _secret(("router", "feedback"), "token", settings.feedback.token)
+    if settings.feedback.require_signed and settings.feedback.signing_key is None:
+        yield Finding(("router", "feedback", "require_signed"), "needs a signing_key, with which the tokens are signed")
+    for key in ("token", "signing_key"):
+        yield from _secret(("router", "feedback"), key, getattr(settings.feedback, key))
     yield from _admin(settings)
     yield from _tls(("router", "tls"), settings.tls)
     yield from _tls(("router", "admin_tls"), settings.admin_tls)
@@ -156,11 +167,53 @@ def _excluded(at: Location, experiment: Experiment) -> Iterator[Finding]:
 
 
 def _captured(at: Location, experiment: Experiment) -> Iterator[Finding]:
-    """Refuse scorers where no text is kept: they would never have anything to score."""
+    """Refuse scorers of texts where none is kept: they would never have anything to score."""
     if experiment.capture != "none":
         return
+    for metric_at, scorer in _scorers(at, experiment):
+        if _needs_text(scorer):
+            rule = f'compares texts, and capture = "none" keeps none of {experiment.name}'
+            yield Finding((*metric_at, "scorer"), rule, because=((*at, "capture"),))
+
+
+def _recorded(at: Location, experiment: Experiment, settings: RouterSettings) -> Iterator[Finding]:
+    """Refuse what is read off bodies of which not a byte is recorded."""
+    capture_bytes = ("router", "capture_bytes")
+    if settings.capture_bytes > 0:
+        return
+    for metric_at, _ in _scorers(at, experiment):
+        yield Finding(
+            (*metric_at, "scorer"),
+            "needs the answers, and router.capture_bytes = 0 records none",
+            because=(capture_bytes,),
+        )
+    for index, slice_ in enumerate(experiment.slices):
+        if slice_.source.kind == "prompt":
+            rule = "needs the prompt, and router.capture_bytes = 0 records none"
+            yield Finding((*at, "slices", index), rule, because=(capture_bytes, (*at, "slices")))
+
+
+def _redacted(at: Location, experiment: Experiment) -> Iterator[Finding]:
+    redact = (*at, "redact")
+    if experiment.redact and experiment.capture == "none":
+        yield Finding(redact, 'is pointless: capture = "none" keeps no text', because=((*at, "capture"),))
+    for index, pattern in enumerate(experiment.redact):
+        try:
+            check_pattern(pattern)
+        except PatternError as error:
+            yield Finding((*redact, index), str(error), because=(redact,))
+
+
+def _scorers(at: Location, experiment: Experiment) -> Iterator[tuple[Location, str]]:
     for group in ("guardrails", "monitors"):
         for metric in getattr(experiment, group):
             if metric.scorer is not None:
-                rule = f'compares texts, and capture = "none" keeps none of {experiment.name}'
-                yield Finding((*at, group, metric.name, "scorer"), rule, because=((*at, "capture"),))
+                yield (*at, group, metric.name), metric.scorer
+
+
+def _needs_text(scorer: str) -> bool:
+    """Whether a scorer reads what was said; one that reads figures alone says so by an attribute `needs_text`."""
+    try:
+        return bool(getattr(factory(scorer), "needs_text", True))
+    except ScorerError:  # told by the rules about metrics
+        return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.groups import expand
-from experiments.config.records import PROMPT_SLICES
+from experiments.config.records import HISTORY_SLICES, PROMPT_SLICES
 
 Table = dict[str, Any]
 _METRICS = ("guardrails", "goals", "monitors")
@@ -50,6 +50,7 @@ def _router(table: Any, folder: Path) -> Any:
         changed["admin_tokens"] = _file(table["admin_tokens"], folder)
     for name in ("tls", "admin_tls"):
         _files_in(changed, name, ("certificate", "key"), folder)
+    _files_in(changed, "monitoring", ("wandb_folder",), folder)
     return changed
 
 
@@ -78,6 +79,9 @@ def _backend(name: str, table: Table, folder: Path) -> Table:
         changed["urls"] = (changed.pop("url"),)
     if isinstance(changed.get("urls"), list):
         changed["urls"] = tuple(changed["urls"])
+    if isinstance(spot := changed.get("spot"), dict):
+        lists = {key: tuple(spot[key]) for key in ("urls", "notice_urls") if isinstance(spot.get(key), list)}
+        changed["spot"] = spot | lists
     _files_in(changed, "warmup", ("requests",), folder)
     _files_in(changed, "tls", ("ca",), folder)
     return changed
@@ -123,6 +127,8 @@ def _policy(table: Table) -> Table:
 def _slice(item: Any) -> Any:
     if item in PROMPT_SLICES:
         return {"attribute": item, "source": {"kind": "prompt", "name": item}}
+    if item in HISTORY_SLICES:
+        return {"attribute": item, "source": {"kind": "history", "name": item}}
     found = source(item)
     if found is None or found["kind"] == "request":
         return None

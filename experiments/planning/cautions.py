@@ -9,8 +9,10 @@ from enum import StrEnum
 
 from experiments.config.records import Experiment
 from experiments.planning.metrics import MetricPlan, Question
+from experiments.planning.spending import BY_TIME
 from experiments.planning.traffic import Expectations, Flow
 from experiments.planning.words import days, sentence, undecided
+from experiments.scoring.operational import LATENCY
 
 _LIKELY, _EVEN = 0.9, 0.5
 
@@ -112,6 +114,8 @@ def policy_cautions(experiment: Experiment, flow: Flow, promotion: Span | None) 
 def unused_cautions(experiment: Experiment, expected: Expectations) -> Iterator[Caution]:
     """Warn of expectations for what the experiment does not have: mostly a name typed wrong."""
     goals: set[str] = {goal.name for goal in experiment.goals}
+    if goals & BY_TIME:
+        goals.add(LATENCY)
     known: dict[str, set[str]] = {
         "shares": {slice_.attribute for slice_ in experiment.slices},
         "discordance": {g.name for g in experiment.guardrails if g.margin is not None},

@@ -17,7 +17,7 @@ from statistics import NormalDist
 from analysis.event_coin import log_e_event_counts
 from analysis.group_sequential import crossing_probabilities
 from analysis.sequential import p_one_sided
-from experiments.evaluation import BURN_IN, N_STAR
+from experiments.evaluation.evaluator import BURN_IN, N_STAR
 from experiments.planning.metrics import MOST_UNITS, POWER, MetricPlan, Question, Supply
 
 _HALVINGS = 40

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from experiments.config.records import Experiment, Goal, Guardrail
 from experiments.config.serving import Backend
-from experiments.evaluation import margins, rollback_weights
+from experiments.evaluation.evaluator import margins, rollback_weights
 from experiments.evidence import Kind
+from experiments.explain import called, where
 from experiments.planning.cautions import Caution, Span, policy_cautions, row_cautions, unused_cautions
 from experiments.planning.crossings import plan_events, plan_goal
 from experiments.planning.metrics import (
@@ -24,6 +25,7 @@ from experiments.planning.metrics import (
     plan_harm,
     plan_safe,
 )
+from experiments.planning.spending import costs_usd, gain_of, missing_for_costs, needed_for_gain, spread_of
 from experiments.planning.traffic import Expectations, Flow
 from experiments.planning.words import days, sentence
 
@@ -207,7 +209,7 @@ def _goals(
     level = experiment.policy.alpha_promote / max(1, len(experiment.goals))
     supply = Supply(flow.paired_units_per_day, experiment.policy.max_days)
     for goal in experiment.goals:
-        gain, spread = _gain(goal, expected, backends), expected.spreads.get(goal.name)
+        gain, spread = gain_of(goal.name, expected, backends), spread_of(goal.name, expected, backends)
         missing = _missing_of_goal(goal, gain, spread, supply)
         if missing or gain is None:
             yield MetricPlan(goal.name, Question.GOAL, limit=goal.better_by, missing=missing)
@@ -219,19 +221,10 @@ def _missing_of_goal(goal: Goal, gain: float | None, spread: float | None, suppl
     if supply.per_day <= 0:
         return _NO_PAIRS
     if gain is None:
-        otherwise = ", nor are prices and tokens" if goal.name == "cost" else ""
-        return f"gains.{goal.name} is not given (how much less is expected){otherwise}"
+        return f"gains.{goal.name} is not given (how much less is expected){needed_for_gain(goal.name)}"
     if spread is None and gain > goal.better_by:
         return f"spreads.{goal.name} is not given (the deviation of log(treatment / control) among units)"
     return ""
-
-
-def _gain(goal: Goal, expected: Expectations, backends: tuple[Backend, Backend]) -> float | None:
-    """Return the expected gain; that of `cost` follows from prices, if answers are equally long."""
-    if goal.name in expected.gains or goal.name != "cost":
-        return expected.gains.get(goal.name)
-    control, treatment = (expected.cost_usd(backend.price) for backend in backends)
-    return 1 - treatment / control if control and treatment is not None and treatment > 0 else None
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -251,22 +244,21 @@ def _promotion(experiment: Experiment, flow: Flow, rows: Sequence[MetricPlan]) -
     )
     fixed = {"min_days": policy.min_days, "min_units": policy.min_units / per_day, "the stages of the ramp": ramp}
     spans = [Span(number, number, name) for name, number in fixed.items()]
-    spans += [
-        Span(row.wait.median_days, row.wait.ninetieth_days, f"{row.metric}{f' in {row.slice}' if row.slice else ''}")
-        for row in needed
-        if row.wait
-    ]
+    spans += [Span(row.wait.median_days, row.wait.ninetieth_days, _awaited(row)) for row in needed if row.wait]
     longest = max(spans, key=lambda span: span.median_days)
     return Span(longest.median_days, max(span.ninetieth_days for span in spans), longest.waits_for)
 
 
+def _awaited(row: MetricPlan) -> str:
+    return f"{called(row.metric)} in {where(row.slice)}" if row.slice else called(row.metric)
+
+
 def _mirror_cost(experiment: Experiment, expected: Expectations, control: Backend, treatment: Backend) -> MirrorCost:
     requests, limit = expected.requests_per_day * experiment.mirror_percent / 100, experiment.policy.max_days
-    costs = [expected.cost_usd(backend.price) for backend in (control, treatment)]
+    costs = costs_usd(expected, (control, treatment))
     if costs[0] is None or costs[1] is None:
-        unpriced = [f"the price of {backend.name}" for backend in (control, treatment) if backend.price is None]
-        tokens = [name for name in ("input_tokens", "output_tokens") if getattr(expected, name) is None]
-        return MirrorCost(requests, None, requests * limit, None, ", ".join([*unpriced, *tokens]))
+        missing = missing_for_costs(expected, (control, treatment))
+        return MirrorCost(requests, None, requests * limit, None, ", ".join(missing))
     split = experiment.ramp[-1] / 100
     # The copy goes to the other variant: of control's traffic to the treatment.
     usd = requests * ((1 - split) * costs[1] + split * costs[0])
@@ -291,7 +283,7 @@ def _assumptions(experiment: Experiment) -> tuple[str, ...]:
         "every slice has the discordance of all traffic",
         f"the last stage of the ramp ({experiment.ramp[-1]:g} % to the treatment) holds all the time",
         "failures of one unit are independent of each other, and of the other backend's",
-        "answers of both variants are equally long where cost follows from prices",
+        "answers of both variants are equally long where cost follows from prices by the token",
         "nothing is shed, and units are counted at once, not after settle_seconds",
         f"'seen' means with a chance of {100 * POWER:.0f} %; figures are a normal approximation",
     )

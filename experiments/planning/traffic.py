@@ -13,7 +13,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from experiments.config.record import Positive, Record
 from experiments.config.records import Experiment
-from experiments.config.serving import Price
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 _ROUNDING = 1e-9
@@ -48,6 +47,8 @@ class Expectations(Record):
     """Of a request, on average."""
     output_tokens: Positive | None = None
     """Of an answer, on average."""
+    latency_ms: Positive | None = None
+    """Of an answer of control's, on average; for prices by the hour."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -72,12 +73,6 @@ class Expectations(Record):
         """
         parts = {"requests_per_day": self.requests_per_day / count, "units_per_day": self.units_per_day / count}
         return self.model_copy(update=parts)
-
-    def cost_usd(self, price: Price | None) -> float | None:
-        """Return the expected price of one request in USD; None if tokens or price are not known."""
-        if price is None or self.input_tokens is None or self.output_tokens is None:
-            return None
-        return (self.input_tokens * price.input + self.output_tokens * price.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from experiments.golden.sets import Expected
-from experiments.languages import CANNOT_TELL, slices_of
+from experiments.languages.identify import CANNOT_TELL, slices_of
 from experiments.scorers.base import Answer, PairScore
 from experiments.scorers.sides import each
 
@@ -15,7 +15,7 @@ _MIXED = "mixed"
 
 
 class Tongue(NamedTuple):
-    """A text's language and script, as `experiments.languages` names them."""
+    """A text's language and script, as `experiments.languages.identify` names them."""
 
     language: str
     script: str

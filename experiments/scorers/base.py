@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from experiments.golden.sets import Expected
 
@@ -29,6 +29,24 @@ class PairScore(NamedTuple):
 
     control: float
     treatment: float
+
+
+class DetailedScore(PairScore):
+    """The scores of both answers, and what is kept with them.
+
+    Args:
+        control: As in `PairScore`.
+        treatment: As in `PairScore`.
+        detail: Kept with the outcome as JSON; it outlives the answers' texts.
+    """
+
+    detail: dict[str, Any]
+
+    def __new__(cls, control: float, treatment: float, detail: dict[str, Any]) -> Self:
+        """Make a pair of scores that is like any other, and has a detail."""
+        made = super().__new__(cls, control, treatment)
+        made.detail = detail
+        return made
 
 
 class ScorerError(ValueError):

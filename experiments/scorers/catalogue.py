@@ -2,8 +2,8 @@
 
 Ours are listed as entry points, as those of other packages are (group `touchstone.scorers`): both take the same way
 in. Each is loaded when it is asked for, so that a process which only reads a configuration pays for those that are in
-it. What an entry point names is called with the metric's keys as keyword arguments and returns a `Scorer`; its
-signature says which keys it knows.
+it. What an entry point names is called with the metric's keys as keyword arguments and returns a `Scorer`, or an
+`AskingScorer`; its signature says which keys it knows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
+from experiments.scorers.asking import AskingScorer, asks
 from experiments.scorers.base import Scorer, ScorerError
 
 if TYPE_CHECKING:
@@ -40,15 +41,19 @@ _OURS: dict[str, str] = {
     "tool_calls": "tool_calls:ToolCalls",
     "truncated": "truncated:Truncated",
 }
+_ASKING: dict[str, str] = {"judge": "judge:Judge", "similarity": "similarity:Similarity"}
 OURS = tuple(_OURS)
-"""The names of the scorers that come with Touchstone."""
-KEYS = ("label", "patterns", "schema_file")
+"""The names of the scorers that come with Touchstone and score at once."""
+ASKING = tuple(_ASKING)
+"""The names of those that ask another server."""
+_ALL = _OURS | _ASKING
+KEYS = ("label", "patterns", "schema_file", "judge", "embeddings")
 """Keys of a metric that are for its scorer; `options` holds those of a scorer that is none of ours."""
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all scorers, ours first, then those of installed packages."""
-    return (*OURS, *sorted({point.name for point in entry_points(group=GROUP)} - set(OURS)))
+    return (*sorted(_ALL), *sorted({point.name for point in entry_points(group=GROUP)} - _ALL.keys()))
 
 
 def factory(name: str) -> Callable[..., Any] | None:
@@ -57,8 +62,8 @@ def factory(name: str) -> Callable[..., Any] | None:
     Raises:
         ScorerError: It is installed and cannot be loaded.
     """
-    if name in _OURS:
-        point: EntryPoint | None = EntryPoint(name, f"{_HERE}.{_OURS[name]}", GROUP)
+    if name in _ALL:
+        point: EntryPoint | None = EntryPoint(name, f"{_HERE}.{_ALL[name]}", GROUP)
     else:
         point = next(iter(entry_points(group=GROUP, name=name)), None)
     if point is None:
@@ -80,7 +85,19 @@ def needs_reference(name: str) -> bool:
 
 
 def build(name: str, keys: Mapping[str, Any]) -> Scorer:
-    """Make a scorer.
+    """Make a scorer that scores at once; see `build_any`.
+
+    Raises:
+        ScorerError: As `build_any`, or it asks another server.
+    """
+    made = build_any(name, keys)
+    if asks(made):
+        raise ScorerError("scorer", "asks another server")
+    return made
+
+
+def build_any(name: str, keys: Mapping[str, Any]) -> Scorer | AskingScorer:
+    """Make a scorer, of either kind.
 
     Args:
         name: As in the configuration.
@@ -95,24 +112,28 @@ def build(name: str, keys: Mapping[str, Any]) -> Scorer:
     try:
         _check_keys(name, make, keys)
         made = make(**keys)
-        sound = isinstance(made.version, str) and callable(made.score)
+        sound = isinstance(made.version, str) and _has_methods(made)
     except ScorerError:
         raise
     except Exception as error:
         raise ScorerError("scorer", f"cannot be made: {_said(error)}") from error
     if not sound:
         raise ScorerError("scorer", "is no scorer: it needs a text `version` and a method `score`")
-    scorer: Scorer = made
+    scorer: Scorer | AskingScorer = made
     return scorer
 
 
-def scorer_for(metric: Guardrail | Monitor) -> Scorer | None:
+def _has_methods(made: Any) -> bool:
+    return callable(made.questions) and callable(made.read) if asks(made) else callable(made.score)
+
+
+def scorer_for(metric: Guardrail | Monitor) -> Scorer | AskingScorer | None:
     """Return the scorer that a metric of the configuration names, or None if it names none.
 
     Raises:
         ScorerError: It cannot be made.
     """
-    return None if metric.scorer is None else build(metric.scorer, keys_of(metric))
+    return None if metric.scorer is None else build_any(metric.scorer, keys_of(metric))
 
 
 def keys_of(metric: Guardrail | Monitor) -> dict[str, Any]:
@@ -121,7 +142,7 @@ def keys_of(metric: Guardrail | Monitor) -> dict[str, Any]:
     Raises:
         ScorerError: `options` are given to a scorer of ours.
     """
-    if metric.options and metric.scorer in _OURS:
+    if metric.options and metric.scorer in _ALL:
         raise ScorerError("options", f'is for scorers of other packages, and "{metric.scorer}" is none')
     return {key: value for key in KEYS if (value := getattr(metric, key)) not in (None, ())} | metric.options
 
@@ -145,7 +166,13 @@ def _check_keys(name: str, make: Callable[..., Any], keys: Mapping[str, Any]) ->
             raise ScorerError(at, f'"{parameter.name}" is missing: scorer = "{name}" needs it')
 
 
-_FOR = {"label": '"label" or "golden"', "patterns": '"refusal"', "schema_file": '"json_valid"'}
+_FOR = {
+    "label": '"label" or "golden"',
+    "patterns": '"refusal"',
+    "schema_file": '"json_valid"',
+    "judge": '"judge"',
+    "embeddings": '"similarity"',
+}
 
 
 def _not_for(name: str, key: str) -> str:

@@ -11,6 +11,7 @@ class Empty:
     """1 for an answer with a text or a call of a tool, 0 for one with neither. Higher is better, as everywhere."""
 
     version = "empty/1"
+    needs_text = False
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:  # noqa: ARG002
         """Score each answer by itself."""

@@ -14,6 +14,7 @@ class ToolCalls:
     """
 
     version = "tool_calls/1 count"
+    needs_text = False
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:  # noqa: ARG002
         """Compare the two counts; None where control failed, or this kind of answer has no tools."""

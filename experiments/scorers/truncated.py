@@ -14,6 +14,7 @@ class Truncated:
     """1 for an answer that came to its own end, 0 for one that was cut off. Higher is better, as everywhere."""
 
     version = "truncated/1"
+    needs_text = False
 
     def score(self, control: Answer, treatment: Answer, expected: Expected | None) -> PairScore | None:  # noqa: ARG002
         """Score each answer by itself; None where one does not say why it ended."""

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from experiments.drains import DrainEvent
 from experiments.evidence import Action, Decision, Evidence, MetricEvidence, Verdict
 from experiments.explain import called, estimate_text, interval_text, sentence, where
-from experiments.model import Drain, Phase
-from experiments.stored import Look, Transition
+from experiments.golden.store import GoldenRun
+from experiments.model import Phase
+from experiments.stored import ForgottenNote, Look, Transition
 from experiments.telling.escalation import Acknowledgement
 
 _FORMULA = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
@@ -31,6 +33,12 @@ _DID = {
     Action.PAUSE: "pause",
     Action.STOP_UNDECIDABLE: "stop as undecidable",
 }
+
+
+_Key = tuple[str, int, int | None]
+"""Experiment, epoch, and number of a look."""
+_Gist = tuple[Action, frozenset[tuple[str, str, str]]]
+"""A decision without its figures."""
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
@@ -55,29 +63,49 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "fro
 def audit(
     transitions: Iterable[Transition],
     looks: Iterable[Look],
-    drains: Iterable[Drain] = (),
+    drains: Iterable[DrainEvent] = (),
     acknowledgements: Iterable[Acknowledgement] = (),
+    golden: Iterable[GoldenRun] = (),
+    forgotten: Iterable[ForgottenNote] = (),
 ) -> list[AuditRow]:
     """Return the audit of an experiment, in the order of time.
 
     There is a row for each transition, for each look that decided otherwise than the one before it and moved nothing,
-    for each drain, and for each acknowledgement.
+    for each drain and its lifting, for each acknowledgement, for each golden run, and for each unit that was forgotten.
 
     Args:
         transitions: In order.
-        looks: Of all epochs; of each epoch in order.
-        drains: What is being drained now; one that was lifted has left no record.
+        looks: Of all epochs; of each epoch in order. They are read once, and none is kept.
+        drains: In order.
         acknowledgements: In order.
+        golden: In order.
+        forgotten: In order; nobody is named.
     """
-    seen = {(look.experiment, look.epoch, look.number): look for look in looks}
     moves = list(transitions)
-    moved = {(move.experiment, move.epoch, move.look) for move in moves}
-    timed = [(move.at, _of_transition(move, seen.get(_look_key(move)))) for move in moves]
-    timed += [(look.at, _of_look(look)) for look in _turns(seen.values()) if _key(look) not in moved]
-    timed += [(drain.since, _of_drain(drain)) for drain in drains]
+    seen, turns = _read(looks, {_key_of_move(move) for move in moves})
+    timed = [(move.at, _of_transition(move, seen.get(_key_of_move(move), ""))) for move in moves]
+    timed += turns
+    timed += [(event.at, _of_drain(event)) for event in drains]
     timed += [(one.at, _of_acknowledgement(one)) for one in acknowledgements]
+    timed += [(run.at, _of_golden_run(run)) for run in golden]
+    timed += [(one.at, _of_forgotten(one)) for one in forgotten]
     # Sorting is stable: what one look caused stays in its order.
     return [row for _, row in sorted(timed, key=lambda item: item[0])]
+
+
+def _read(looks: Iterable[Look], moved: set[_Key]) -> tuple[dict[_Key, str], list[tuple[float, AuditRow]]]:
+    """Return what those looks saw that moved something, and a row for each of the others that says something new."""
+    seen: dict[_Key, str] = {}
+    rows: list[tuple[float, AuditRow]] = []
+    last: dict[tuple[str, int], _Gist] = {}
+    for look in looks:
+        key, gist = (look.experiment, look.epoch, look.number), _gist(look.decision)
+        if key in moved:
+            seen[key] = evidence_line(look.evidence)
+        elif last.get(key[:2]) != gist:
+            rows.append((look.at, _of_look(look)))
+        last[key[:2]] = gist
+    return seen, rows
 
 
 def as_json_lines(rows: Iterable[AuditRow]) -> Iterator[str]:
@@ -114,7 +142,7 @@ def _csv_line(cells: Sequence[str]) -> str:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _of_transition(move: Transition, look: Look | None) -> AuditRow:
+def _of_transition(move: Transition, seen: str) -> AuditRow:
     return AuditRow(
         time=_iso(move.at),
         actor=move.actor,
@@ -125,13 +153,15 @@ def _of_transition(move: Transition, look: Look | None) -> AuditRow:
         after=f"{_state(move.to_phase, move.to_stage)}, {move.split_basis_points / 100:g} % to the treatment",
         why=move.reason,
         look=move.look,
-        evidence=evidence_line(look.evidence) if look is not None else "",
+        evidence=seen,
     )
 
 
 def _what(move: Transition) -> str:
     if move.from_phase is Phase.DRAFT:
         return "epoch started"
+    if move.to_phase is Phase.GATED:
+        return "A/A run started" if move.split_basis_points else "A/A run ended"
     if move.from_phase is move.to_phase:
         return "stage changed"
     return move.to_phase.value.replace("_", " ") if move.to_phase is not Phase.RUNNING else "started to run"
@@ -153,16 +183,47 @@ def _of_look(look: Look) -> AuditRow:
     )
 
 
-def _of_drain(drain: Drain) -> AuditRow:
+def _of_drain(event: DrainEvent) -> AuditRow:
+    of = f"backend {event.backend}" + (f", endpoint {event.endpoint}" if event.endpoint else ", all endpoints")
     return AuditRow(
-        time=_iso(drain.since),
-        actor=drain.actor,
+        time=_iso(event.at),
+        actor=event.actor,
         experiment="",
         epoch=None,
-        what="drained",
-        before="serving",
-        after=f"backend {drain.backend}" + (f", endpoint {drain.endpoint}" if drain.endpoint else ", all endpoints"),
-        why=drain.reason,
+        what="drained" if event.action == "drained" else "drain lifted",
+        before="serving" if event.action == "drained" else "drained",
+        after=of if event.action == "drained" else f"serving: {of}",
+        why=event.reason,
+        look=None,
+        evidence="",
+    )
+
+
+def _of_golden_run(run: GoldenRun) -> AuditRow:
+    return AuditRow(
+        time=_iso(run.at),
+        actor=run.actor,
+        experiment=run.experiment,
+        epoch=run.epoch,
+        what=f"golden set {'cannot tell' if run.result == 'cannot_tell' else run.result}",
+        before="",
+        after=f"run {run.number}",
+        why=run.summary,
+        look=None,
+        evidence="",
+    )
+
+
+def _of_forgotten(one: ForgottenNote) -> AuditRow:
+    return AuditRow(
+        time=_iso(one.at),
+        actor=one.actor,
+        experiment="",
+        epoch=None,
+        what="a unit was forgotten",
+        before="",
+        after=f"{one.exchanges} exchanges without texts and without its key",
+        why=one.reason,
         look=None,
         evidence="",
     )
@@ -185,27 +246,12 @@ def _of_acknowledgement(one: Acknowledgement) -> AuditRow:
     )
 
 
-def _turns(looks: Iterable[Look]) -> Iterator[Look]:
-    """Yield the looks that decided otherwise, or for other reasons, than the one before them in their epoch."""
-    last: dict[tuple[str, int], object] = {}
-    for look in looks:
-        gist = _gist(look.decision)
-        if last.get((look.experiment, look.epoch)) != gist:
-            yield look
-        last[look.experiment, look.epoch] = gist
-
-
-def _gist(decision: Decision) -> tuple[Action, frozenset[tuple[str, str, str]]]:
-    """Return a decision without its figures."""
+def _gist(decision: Decision) -> _Gist:
     return decision.action, frozenset((r.code.value, r.metric, r.slice) for r in decision.reasons)
 
 
-def _key(look: Look) -> tuple[str, int, int | None]:
-    return look.experiment, look.epoch, look.number
-
-
-def _look_key(move: Transition) -> tuple[str, int, int]:
-    return move.experiment, move.epoch, -1 if move.look is None else move.look
+def _key_of_move(move: Transition) -> _Key:
+    return move.experiment, move.epoch, move.look
 
 
 def _state(phase: Phase, stage: int) -> str:

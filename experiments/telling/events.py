@@ -12,6 +12,8 @@ from experiments.model import Phase
 from experiments.stored import Look, Transition
 from experiments.telling.escalation import Event, Severity
 
+_BY_ITSELF = frozenset({"controller", "config", "gate"})
+"""Actors that are nobody: anybody else is a person."""
 _PHASE_SEVERITY = {
     Phase.ROLLED_BACK: Severity.CRITICAL,
     Phase.PAUSED: Severity.CRITICAL,
@@ -29,17 +31,28 @@ _PHASE_WORDS = {
     Phase.STOPPED: "is stopped, control serves everyone",
 }
 ALARMS = frozenset(
-    {Code.ANY_LOSS, Code.SPLIT_MISMATCH, Code.INCOMPLETE, Code.RECORDING_SHED, Code.ASSUMPTIONS_VIOLATED}
+    {
+        Code.ANY_LOSS,
+        Code.SPLIT_MISMATCH,
+        Code.INCOMPLETE,
+        Code.SCORING_INCOMPLETE,
+        Code.RECORDING_SHED,
+        Code.ASSUMPTIONS_VIOLATED,
+    }
 )
 """Reasons that hold an experiment up and that somebody should look into, though nothing is rolled back for them."""
 
 
 def event_of(transition: Transition) -> Event:
     """Tell a transition. Those that a person made are told as news, whatever they do: somebody knows already."""
-    by_hand = transition.actor not in {"controller", "config"}
-    severity = Severity.INFO if by_hand else _PHASE_SEVERITY.get(transition.to_phase, Severity.INFO)
+    by_hand = transition.actor not in _BY_ITSELF
+    severity = Severity.INFO if by_hand else _severity(transition)
     share = f"{transition.split_basis_points / 100:g} %"
     words = _PHASE_WORDS[transition.to_phase]
+    if transition.to_phase is Phase.GATED and transition.split_basis_points:
+        words = "begins with an A/A run: control answers everyone"
+    elif _is_unclean(transition):
+        words = "is held up: its A/A run is not clean"
     if transition.to_phase is Phase.RUNNING:
         words = f"{words} at stage {transition.to_stage + 1}: the treatment serves {share}"
     return Event(
@@ -50,6 +63,18 @@ def event_of(transition: Transition) -> Event:
         title=f"{transition.experiment} {words}",
         text=f"By {transition.actor}: {transition.reason}",
     )
+
+
+def _severity(transition: Transition) -> Severity:
+    if _is_unclean(transition):
+        return Severity.WARNING
+    return _PHASE_SEVERITY.get(transition.to_phase, Severity.INFO)
+
+
+def _is_unclean(transition: Transition) -> bool:
+    """Whether a look has found something in an A/A run: nothing else moves what is at its gate."""
+    gated = transition.to_phase is Phase.GATED and transition.look is not None
+    return gated and transition.split_basis_points == 0
 
 
 def alarms(before: Decision | None, look: Look) -> list[Event]:

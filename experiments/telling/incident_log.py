@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Engine, RowMapping, Table, and_, exists, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from experiments.statements import upserting
 from experiments.telling.escalation import FORGET_S, Acknowledgement, Event, Severity
 
 
@@ -79,9 +79,8 @@ class IncidentLog:
     def _insert(self, table: Table, rows: list[dict[str, Any]], key: list[str]) -> None:
         if not rows:
             return
-        module = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         with self._engine.begin() as connection:
-            connection.execute(module.insert(table).on_conflict_do_nothing(index_elements=key), rows)
+            connection.execute(upserting(connection, table).on_conflict_do_nothing(index_elements=key), rows)
 
 
 def _event(row: RowMapping) -> Event:

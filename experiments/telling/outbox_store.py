@@ -11,12 +11,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, Table, and_, delete, not_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from experiments.statements import batches, upserting
 from experiments.telling.escalation import Notification
 from experiments.telling.outbox import KEEP_S, LONGEST_WAIT_S, Delivery
 
-_KEYS_A_QUERY = 500
 _STATE = ("attempts", "next_at", "delivered_at", "given_up_at", "trouble")
 
 
@@ -41,8 +40,7 @@ class StoredOutbox:
         if not rows:
             return 0
         columns = self._table.c
-        module = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        insert = module.insert(self._table).on_conflict_do_nothing(index_elements=["id", "channel"])
+        insert = upserting(self._engine, self._table).on_conflict_do_nothing(index_elements=["id", "channel"])
         with self._engine.begin() as connection:
             # One by one, and returning: otherwise not every driver says how many were new.
             new = sum(len(connection.execute(insert.values(row).returning(columns.id)).all()) for row in rows)
@@ -54,8 +52,8 @@ class StoredOutbox:
         columns = self._table.c
         ids = sorted({id_ for id_, _ in rows})
         with self._engine.connect() as connection:
-            for start in range(0, len(ids), _KEYS_A_QUERY):
-                chosen = columns.id.in_(ids[start : start + _KEYS_A_QUERY])
+            for some in batches(ids):
+                chosen = columns.id.in_(some)
                 for known in connection.execute(select(columns.id, columns.channel).where(chosen)):
                     rows.pop((known.id, known.channel), None)
         return list(rows.values())

@@ -1,7 +1,8 @@
 """Who may use the admin port, and how: tokens, roles, and what keeps other web sites out. Plain ASGI, around the app.
 
-With a file of tokens every request but `/healthz` shows one. Without it, on loopback, everyone on this machine may do
-everything; a web page that is open there may not, even if its own name is made to mean 127.0.0.1 (DNS rebinding): the
+With a file of tokens every request shows one, or the session that a browser began with one; only health, the page to
+log in and the pages' scripts and styles are open. Without it, on loopback, everyone on this machine may do everything;
+a web page that is open there may not, even if its own name is made to mean 127.0.0.1 (DNS rebinding): the
 `Host` header must name this machine. Actions need JSON, which no form can send, and no foreign `Origin`; CORS is off.
 """
 
@@ -14,17 +15,23 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from experiments.config.hosts import is_loopback
-from router.admin.tokens import Role, TokenFile
+from router.admin.sessions import Sessions
+from router.admin.tokens import Grant, Role, TokenFile
 from router.errors import problem
 
 _log = structlog.get_logger(__name__)
 LOCAL_ACTOR = "local"
 """Who acts where no tokens are asked for."""
 OPEN_PATH = "/healthz"
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
+STATIC_PATH = "/static/"
+ASKING_PATH = "/ofrep/v1/evaluate/flags"
+# Whoever may only read may log out, too.
+_OPEN_PATHS = {OPEN_PATH, LOGIN_PATH, LOGOUT_PATH}
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -57,11 +64,13 @@ class Gate:
         app: What is guarded.
         address: `host:port` of the admin port, as configured.
         tokens: None where no tokens are configured: then only a port on loopback is open.
+        sessions: Of browsers; where there are tokens.
     """
 
-    def __init__(self, app: ASGIApp, address: str, tokens: TokenFile | None) -> None:
+    def __init__(self, app: ASGIApp, address: str, tokens: TokenFile | None, sessions: Sessions | None = None) -> None:
         self._app = app
         self._tokens = tokens
+        self._sessions = sessions
         host = address.rpartition(":")[0].lower()
         self._is_local = is_loopback(host)
         self._names = _LOCAL_NAMES | {host}
@@ -74,12 +83,19 @@ class Gate:
             await self._guard(scope, receive, _secured(send))
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = LOCAL_ACTOR if scope["path"] == OPEN_PATH else self._admit(scope)
+        found = self._admit_open(scope) if _is_open(scope["path"]) else self._admit(scope)
         if isinstance(found, _Refusal):
+            if found.status == 401 and wants_page(scope):
+                await RedirectResponse(LOGIN_PATH, 303)(scope, receive, send)
+                return
             _log.warning("admin_refused", status=found.status, method=scope["method"], path=scope["path"])
             await _answer(found)(scope, receive, send)
         else:
             await self._app({**scope, "actor": found}, receive, send)
+
+    @staticmethod
+    def _admit_open(scope: Scope) -> str | _Refusal:
+        return (None if scope["method"] in _READING else _foreign(scope)) or LOCAL_ACTOR
 
     def _admit(self, scope: Scope) -> str | _Refusal:
         """Return the name of who asks, or why that is refused."""
@@ -97,20 +113,40 @@ class Gate:
             return _Refusal(421, "without tokens, the Host header must name this machine: localhost or 127.0.0.1")
         return LOCAL_ACTOR
 
-    @staticmethod
-    def _bearer(tokens: TokenFile, scope: Scope) -> str | _Refusal:
-        shown = list(_values(scope, b"authorization"))
-        if not shown:
-            return _Refusal(401, "a bearer token is needed", _CHALLENGE)
-        scheme, _, token = shown[0].partition(" ")
-        is_bearer = len(shown) == 1 and scheme.lower() == "bearer"
-        grant = tokens.find(token.strip(), datetime.now(UTC)) if is_bearer else None
-        if grant is None:
-            return _Refusal(401, "the token is unknown or has expired", f'{_CHALLENGE}, error="invalid_token"')
-        if scope["method"] not in _READING and grant.role is not Role.OPERATE:
+    def _bearer(self, tokens: TokenFile, scope: Scope) -> str | _Refusal:
+        grant = self._grant(tokens, scope)
+        if not isinstance(grant, Grant):
+            return grant
+        if scope["method"] not in _READING and not _only_asks(scope) and grant.role is not Role.OPERATE:
             detail = f"the token has the role {grant.role}; this needs {Role.OPERATE}"
             return _Refusal(403, detail, f'{_CHALLENGE}, error="insufficient_scope"')
         return grant.name
+
+    def _grant(self, tokens: TokenFile, scope: Scope) -> Grant | _Refusal:
+        shown = list(_values(scope, b"authorization"))
+        if not shown:
+            cookies = list(_values(scope, b"cookie"))
+            session = self._sessions.grant(cookies[0]) if self._sessions is not None and len(cookies) == 1 else None
+            return session or _Refusal(401, "a bearer token is needed", _CHALLENGE)
+        scheme, _, token = shown[0].partition(" ")
+        is_bearer = len(shown) == 1 and scheme.lower() == "bearer"
+        grant = tokens.find(token.strip(), datetime.now(UTC)) if is_bearer else None
+        return grant or _Refusal(401, "the token is unknown or has expired", f'{_CHALLENGE}, error="invalid_token"')
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(STATIC_PATH)
+
+
+def _only_asks(scope: Scope) -> bool:
+    """Whether a POST changes nothing: OpenFeature's protocol asks in bodies."""
+    return scope["method"] == "POST" and f"{scope['path']}/".startswith(f"{ASKING_PATH}/")
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a person's browser asks for a page, rather than a program for data."""
+    wants_html = any("text/html" in accepted for accepted in _values(scope, b"accept"))
+    return wants_html and scope["method"] == "GET" and not scope["path"].startswith("/api/")
 
 
 class JsonOnly:

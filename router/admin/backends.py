@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import msgspec
 import structlog
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from experiments.config.records import Config
 from experiments.config.serving import Backend
+from experiments.drains import DrainStore
 from experiments.model import Drain
 from experiments.store import Store
 from router.admin.orders import Line, read_order
@@ -48,6 +50,7 @@ class Backends:
     def __init__(self, config: Config, store: Store) -> None:
         self._backends = config.backends
         self._store = store
+        self._drains = DrainStore(store.engine)
 
     async def all(self, _: Request) -> Response:
         """List the backends with what is drained of them."""
@@ -73,7 +76,7 @@ class Backends:
             actor=request.scope["actor"],
             reason=order.reason,
         )
-        await run_in_threadpool(self._store.put_drain, drain)
+        await run_in_threadpool(self._drains.put, drain)
         _log.warning("backend_drained", backend=drain.backend, endpoint=drain.endpoint, actor=drain.actor)
         return Response(msgspec.json.encode(drain), media_type="application/json")
 
@@ -81,8 +84,9 @@ class Backends:
         """Let a backend, or one endpoint of it, have requests again; no error if it had them."""
         backend = self._named(request)
         endpoint = _endpoint(backend, request.query_params.get("endpoint"))
-        await run_in_threadpool(self._store.lift_drain, backend.name, endpoint)
-        _log.warning("backend_drain_lifted", backend=backend.name, endpoint=endpoint, actor=request.scope["actor"])
+        actor = request.scope["actor"]
+        await run_in_threadpool(partial(self._drains.lift, backend.name, endpoint, at=time.time(), actor=actor))
+        _log.warning("backend_drain_lifted", backend=backend.name, endpoint=endpoint, actor=actor)
         return Response(status_code=204)
 
     def _named(self, request: Request) -> Backend:

@@ -24,6 +24,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from experiments.config.records import Config
+from experiments.store import Store
+from router.admin.experiment_figures import EXPERIMENT_FAMILIES, ExperimentFigures
+from router.admin.store_figures import STORE_FAMILIES, StoreFigures
 from router.telemetry.metrics import BY_NAME, FAMILIES, Family, add
 from router.telemetry.metrics_files import Published, Series, published
 
@@ -54,10 +57,12 @@ class Exposition:
 
     Args:
         folder: The journal's.
+        of_store: Returns figures that are in no process but in the store; none unless given.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, of_store: Callable[[], Series] = dict) -> None:
         self._folder = folder
+        self._of_store = of_store
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -71,6 +76,10 @@ class Exposition:
         return Rendered(encode(registry), content_type)
 
     def merged(self) -> Series:
+        """Return all figures by name and labels, those of the store too."""
+        return self.of_proxies() | self._of_store()
+
+    def of_proxies(self) -> Series:
         """Return all figures by name and labels; those of ended processes move into the totals on the way."""
         with self._lock:
             found = published(self._folder)
@@ -161,7 +170,7 @@ class _Collected(Collector):
         self._merged = merged
 
     def collect(self) -> Iterator[Metric]:
-        for family in FAMILIES:
+        for family in (*FAMILIES, *STORE_FAMILIES, *EXPERIMENT_FAMILIES):
             rows = self._merged.get(family.name)
             if rows:
                 yield _metric(family, sorted(rows.items()))
@@ -186,9 +195,22 @@ def render(folder: Path) -> bytes:
     return Exposition(folder).render().body
 
 
-def metrics_endpoint(config: Config) -> Callable[[Request], Awaitable[Response]]:
+def exposition_of(config: Config, store: Store | None = None) -> Exposition:
+    """Return what adds the figures up; one a process, since it moves those of ended proxies into the totals.
+
+    Args:
+        config: Says where the proxies publish.
+        store: Its figures are added; without it, there is only what the proxies count.
+    """
+    if store is None:
+        return Exposition(Path(config.router.journal))
+    figures, experiments = StoreFigures(store), ExperimentFigures(store, config)
+    # While the store cannot be read, neither has any.
+    return Exposition(Path(config.router.journal), lambda: figures.read(experiments.read))
+
+
+def metrics_endpoint(exposition: Exposition) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint `/metrics` of the admin app."""
-    exposition = Exposition(Path(config.router.journal))
 
     async def metrics(request: Request) -> Response:
         # Files are read: not on the loop.

@@ -13,9 +13,14 @@ from experiments.config import Config
 from experiments.evidence import Evidence
 from experiments.model import Drain
 from experiments.operating import Command
+from experiments.pairs.reader import PairPage
+from experiments.showing.ledger import SavingsLedger
+from experiments.showing.metric_rows import MetricRow
+from experiments.showing.summary import ExperimentSummary
 from experiments.stored import Look, Transition
 from experiments.telling.escalation import Acknowledgement
 from experiments.telling.incidents import IncidentView
+from router.admin import pairs
 from router.admin.backends import BackendView, DrainOrder
 from router.admin.experiments import CommandOrder
 from router.admin.incidents import CSV, JSON_LINES, AcknowledgementOrder
@@ -37,6 +42,10 @@ class ExperimentRow(msgspec.Struct):
     units: int
     says: str
     epoch: int
+    tone: str
+    stage: int
+    looked_at: float | None
+    savings: SavingsLedger
 
 
 class Explained(msgspec.Struct):
@@ -75,6 +84,9 @@ class _Operation(NamedTuple):
     problems: tuple[int, ...] = ()
     body: Any = None
     query: Mapping[str, str] = {}
+    """Name of a parameter -> what it does."""
+    query_schemas: Mapping[str, Json] = {}
+    """Of parameters that are not any text."""
     text_types: tuple[str, ...] = ("text/plain",)
     """Media types of plain text."""
 
@@ -82,6 +94,7 @@ class _Operation(NamedTuple):
 _COMMANDS = {
     Command.PAUSE: "Control serves everyone until somebody resumes.",
     Command.RESUME: "Go on where it was paused.",
+    Command.ADVANCE: "The next stage of the ramp, now.",
     Command.ROLLBACK: "End it: control serves everyone. Takes back a promotion, too.",
     Command.PROMOTE: "End it: the treatment serves everyone.",
     Command.STOP: "End it without a winner.",
@@ -105,6 +118,29 @@ _OPERATIONS = (
     _Operation("get", "/api/v1/experiments/{name}/evidence", "The newest evidence.", Evidence | None, (_BY_NAME, 503)),
     _Operation(
         "get", "/api/v1/experiments/{name}/decisions", "Changes of phase or stage.", list[Transition], (_BY_NAME, 503)
+    ),
+    _Operation(
+        "get",
+        "/api/v1/experiments/{name}/summary",
+        "All that the dashboard says of it, in words and figures.",
+        ExperimentSummary,
+        (_BY_NAME, 503),
+    ),
+    _Operation(
+        "get",
+        "/api/v1/experiments/{name}/slices",
+        "Each slice with its verdict, harmed ones first.",
+        list[MetricRow],
+        (_BY_NAME, 503),
+    ),
+    _Operation(
+        "get",
+        "/api/v1/experiments/{name}/pairs",
+        "Both answers of pairs, with their scores, a page at a time.",
+        PairPage,
+        (_BY_NAME, 422, 503),
+        query=pairs.QUERY,
+        query_schemas=pairs.SCHEMAS,
     ),
     *(
         _Operation(
@@ -140,6 +176,14 @@ _OPERATIONS = (
         (_BY_NAME, 503),
         query={"experiment": "Its name; all unless given."},
         text_types=(JSON_LINES, CSV),
+    ),
+    _Operation(
+        "get",
+        "/api/v1/events",
+        "Server-sent events `state`: a fingerprint that changes when something is new, and how fresh the looks are.",
+        str,
+        (503,),
+        text_types=("text/event-stream",),
     ),
     _Operation("get", "/api/v1/backends", "All backends, with what is drained.", list[BackendView], (503,)),
     _Operation(
@@ -192,7 +236,13 @@ def _described(operation: _Operation, schema_of: Mapping[str, Json], names: Mapp
         if f"{{{name}}}" in operation.path
     ]
     asked = [
-        {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": text,
+            "schema": operation.query_schemas.get(name, {"type": "string"}),
+        }
         for name, text in operation.query.items()
     ]
     described: Json = {

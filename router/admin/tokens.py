@@ -99,6 +99,10 @@ class TokenFile:
                 found = found or grant
         return found
 
+    def of_digest(self, digest: str, now: datetime) -> Grant | None:
+        """Return the grant of a token whose hash was good before, if it still is."""
+        return next((grant for grant in self._current() if grant.digest == digest and grant.holds(now)), None)
+
     def _current(self) -> tuple[Grant, ...]:
         try:
             status = self._path.stat()

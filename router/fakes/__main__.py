@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--fail-share", type=float, default=0.0, help="share of the requests that are answered with 500"
     )
+    parser.add_argument("--cold-start-ms", type=float, default=0.0, help="what the first request waits longer")
     parser.add_argument("--hang", action="store_true", help="accept every request and never answer")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -34,6 +35,7 @@ def main() -> None:
         answer,
         delay_ms=options.delay_ms,
         chunk_delay_ms=options.chunk_delay_ms,
+        cold_start_ms=options.cold_start_ms,
         hang=options.hang,
         fail_share=options.fail_share,
     )

@@ -6,6 +6,7 @@ Its answers, delays and failures are scripted; any other path is answered with w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,9 @@ class FakeBackend:
     counts: Counter[str] = field(default_factory=Counter)
     cancelled: int = 0
     """Requests whose caller went away before the answer was complete."""
+    met_cold: list[bytes] = field(default_factory=list)
+    """The user agents of the requests that met a backend which was not warm yet."""
+    _warm_at: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,6 +52,8 @@ class FakeBackend:
 
     async def _serve(self, scope: Scope, body: bytes, send: Send) -> None:
         how = self.behaviour
+        if how.cold_start_ms and scope["method"] == "POST":
+            await self._warm_up(how.cold_start_ms, dict(scope["headers"]).get(b"user-agent", b""))
         if how.delay_ms:
             await asyncio.sleep(how.delay_ms / 1e3)
         if how.hang:
@@ -64,6 +70,15 @@ class FakeBackend:
                 await wire.echo_request(scope, body, send)
         except BrokenOffError:
             return  # without a last message: the server closes the connection
+
+    async def _warm_up(self, cold_start_ms: float, user_agent: bytes) -> None:
+        """Wait until it is warm; the first request begins that."""
+        now = time.monotonic()
+        if self._warm_at is None:
+            self._warm_at = now + cold_start_ms / 1e3
+        if now < self._warm_at:
+            self.met_cold.append(user_agent)
+            await asyncio.sleep(self._warm_at - now)
 
 
 def _failure(path: str) -> dict[str, Any]:

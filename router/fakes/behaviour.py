@@ -45,6 +45,8 @@ class Behaviour:
     """Any other status is answered with an error in the shape of the path's protocol."""
     fail_share: float = 0.0
     """Share of the requests that are answered with 500 all the same, drawn at random."""
+    cold_start_ms: float = 0.0
+    """What the first POST waits longer, as if weights had to be loaded; those that come meanwhile wait with it."""
     hang: bool = False
     """Accept the request and never answer."""
     break_after_chunks: int | None = None

@@ -76,7 +76,7 @@ class BodyReader:
     """
 
     def __init__(self, settings: RouterSettings) -> None:
-        self._max_body_bytes = settings.max_body_bytes
+        self.max_body_bytes = settings.max_body_bytes
         self._stream_body_bytes = settings.stream_body_bytes
         self._max_held_bytes = settings.max_held_bytes
         self.held_bytes = 0
@@ -95,13 +95,13 @@ class BodyReader:
             ClientGoneError: The client left.
             OverloadedError: Too many bytes are held already.
         """
-        if announced is not None and announced > self._max_body_bytes:
-            raise BodyTooLargeError(self._max_body_bytes)
+        if announced is not None and announced > self.max_body_bytes:
+            raise BodyTooLargeError(self.max_body_bytes)
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
-            if len(body) > self._max_body_bytes:
-                raise BodyTooLargeError(self._max_body_bytes)
+            if len(body) > self.max_body_bytes:
+                raise BodyTooLargeError(self.max_body_bytes)
             return body
         return await self._rest(receive, message, announced, may_stream=may_stream)
 
@@ -115,7 +115,7 @@ class BodyReader:
                 if not message.get("more_body"):
                     return bytes(body)
                 if may_stream and max(len(body), announced or 0) > self._stream_body_bytes:
-                    return StreamedBody(bytes(body), receive, self._max_body_bytes, announced)
+                    return StreamedBody(bytes(body), receive, self.max_body_bytes, announced)
                 message = await receive()
         finally:
             self.held_bytes -= len(body)
@@ -124,8 +124,8 @@ class BodyReader:
     def _take(self, body: bytearray, piece: bytes) -> None:
         body += piece
         self.held_bytes += len(piece)
-        if len(body) > self._max_body_bytes:
-            raise BodyTooLargeError(self._max_body_bytes)
+        if len(body) > self.max_body_bytes:
+            raise BodyTooLargeError(self.max_body_bytes)
         if self.held_bytes > self._max_held_bytes:
             raise OverloadedError("too many large requests are being received")
 

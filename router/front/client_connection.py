@@ -18,12 +18,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade
+from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from router.front.cycles import Http10Cycle, answer_options
+from router.front.entry import DirectCycle, DirectEntry, Head
 from router.front.refusals import RefusedError, farewell, malformed, too_many_bytes, too_many_headers
 from router.front.request_head import SPECIAL, check_head, check_special, check_trailer, read_target
 
@@ -97,6 +99,11 @@ class ClientConnection(HttpToolsProtocol):
         """When the present state began; of a body, when data last came."""
         self._unsent_bytes = 0
         self._unsent_since = 0.0
+        self._direct: DirectCycle | None = None
+        """What is served without ASGI just now."""
+        self._receiving: DirectCycle | None = None
+        self._whole: DirectCycle | None = None
+        """Of which the request has come to its end in what is being parsed."""
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------------
 
@@ -111,6 +118,9 @@ class ClientConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._door.lingering.discard(self)
+        if self._direct is not None:
+            self._direct.disconnected = True
+            self._direct.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -127,6 +137,10 @@ class ClientConnection(HttpToolsProtocol):
             self._feed(data)
         if self._in_body and self._carried_bytes > self._max_header_bytes and not self._deaf:
             self._refuse(malformed("the body's chunks have more around them than in them"))
+        if self._whole is not None:
+            # Only now: the parser is not to be in the middle of something, whatever is done with the request.
+            self._direct, self._whole = self._whole, None
+            self._direct.start()
 
     def _rest_after_head(self, data: bytes) -> bytes:
         """Feed no more of an incomplete head than it may have; return what is left to feed."""
@@ -158,6 +172,8 @@ class ClientConnection(HttpToolsProtocol):
         """Note that the client has taken something."""
         self._unsent_bytes = 0
         super().resume_writing()
+        if self._direct is not None:
+            self._direct.client_takes_more()
 
     def shutdown(self) -> None:
         """Finish what is being answered, and be gentle with a client that is about to ask."""
@@ -172,7 +188,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_head = True
         self._careful = self._large
         self._head_bytes = self._carried_bytes = 0
@@ -203,7 +221,7 @@ class ClientConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check the head as a whole, and start the application, or queue the request behind the one before."""
         version = self.parser.get_http_version()
-        scope, method = self.scope, self.parser.get_method().decode("ascii")
+        method = self.parser.get_method().decode("ascii")
         if len(self.url) + self._head_bytes > self._max_header_bytes:
             raise too_many_bytes()
         if len(self.headers) > self._max_headers:
@@ -211,23 +229,37 @@ class ClientConnection(HttpToolsProtocol):
         check_head(version, method, self._seen)
         raw_path, query = read_target(self.url, method)
         path = raw_path.decode("ascii")
-        scope["method"] = method
-        scope["http_version"] = version
-        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
         if len(self.pipeline) >= _MOST_PIPELINED:
             raise RefusedError(503, "pipelined", "too many requests on this connection wait for their answers")
         self._head_bytes = self._carried_bytes = 0
         self._in_head, self._in_body = False, True
         self._careful = True
-        self._begin_cycle(version, own=raw_path == b"*")
+        parser = self.parser
+        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        path = urllib.parse.unquote(path) if "%" in path else path
+        keep_alive = keep_alive and not self._door.draining
+        self._begin_cycle(Head(version, method, raw_path, path, query, self.headers, keep_alive))
 
-    def _begin_cycle(self, version: str, *, own: bool) -> None:
-        before, parser = self.cycle, self.parser
-        kind = Http10Cycle if version == "1.0" else RequestResponseCycle
-        self.cycle = kind(
-            scope=self.scope,
+    def _begin_cycle(self, head: Head) -> None:
+        is_free = self.cycle is None or self.cycle.response_complete
+        entry: DirectEntry | None = getattr(self.app, "direct_entry", None)
+        if entry is not None and is_free and head.version == "1.1":
+            direct = entry.begin(self, head)
+            if direct is not None:
+                self.cycle, self._receiving = cast(Any, direct), direct
+                return
+        self.cycle = self._asgi_cycle(head)
+        app = cast(Any, answer_options) if head.raw_path == b"*" else self.app
+        if is_free:
+            self._start_asgi_task(self.cycle, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, app))
+
+    def _asgi_cycle(self, head: Head) -> RequestResponseCycle:
+        kind = Http10Cycle if head.version == "1.0" else RequestResponseCycle
+        return kind(
+            scope=self._scope(head),
             transport=self._exit,
             flow=self.flow,
             logger=self.logger,
@@ -235,19 +267,43 @@ class ClientConnection(HttpToolsProtocol):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue and version == "1.1",
-            keep_alive=version == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and not self._door.draining,
+            expect_100_continue=self.expect_100_continue and head.version == "1.1",
+            keep_alive=head.keep_alive,
             on_response=self.on_response_complete,
         )
-        app = cast(Any, answer_options) if own else self.app
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, app))
+
+    def _scope(self, head: Head) -> Any:
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "method": head.method,
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+        }
+
+    def serve_over_asgi(self, before: DirectCycle, head: Head, app: ASGIApp | None = None) -> None:
+        """Serve a request over ASGI of which the body is whole; what was begun is handed over to an application.
+
+        Args:
+            before: What the request was received for.
+            head: Of the request.
+            app: Goes on; the application itself unless given.
+        """
+        cycle = self._asgi_cycle(head)
+        cycle.body, cycle.more_body, cycle.keep_alive = before.body, False, before.keep_alive
+        cycle.message_event.set()
+        self._direct = None
+        if self.cycle is cast(Any, before):
+            self.cycle = cycle
+        self._start_asgi_task(cycle, cast(Any, app or self.app))
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -263,13 +319,21 @@ class ClientConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the body."""
         self._in_body = False
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
+        if self._receiving is not None:
+            self._whole, self._receiving = self._receiving, None
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say goodbye."""
         self.server_state.total_requests += 1
+        if self._direct is not None:
+            if self.cycle is cast(Any, self._direct):
+                self.cycle = cast(Any, None)  # an idle connection holds on to nothing of its last exchange
+            self._direct = None
         if self._parted or self.transport.is_closing():
             return
         self._since = self.loop.time()
@@ -281,6 +345,11 @@ class ClientConnection(HttpToolsProtocol):
             self._part()
 
     # --- parting ------------------------------------------------------------------------------------------------------
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Of every answer."""
+        return self.server_state.default_headers
 
     @property
     def _answering(self) -> bool:

@@ -9,6 +9,7 @@ is not passed on.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from router.front.refusals import RefusedError, malformed
 
@@ -133,12 +134,21 @@ def read_target(target: bytes, method: str) -> tuple[bytes, bytes]:
     Raises:
         RefusedError: The target has no path on this server, or one that another server may read as a different one.
     """
+    return (_read_short if len(target) <= _SHORT else _read)(target, method)
+
+
+def _read(target: bytes, method: str) -> tuple[bytes, bytes]:
     path, _, query = target.partition(b"?")
     if query and not _QUERY.fullmatch(query):
         raise malformed("the query has characters that must be percent-encoded")
     if path[:1] != b"/" or path.translate(None, _PLAIN) or b"/." in path:
         path = _unusual_path(path, method)
     return path, query
+
+
+_SHORT = 256
+# Most requests ask for one of a few targets. Refusals are not kept, and what is kept is bounded.
+_read_short = lru_cache(maxsize=1_024)(_read)
 
 
 def _unusual_path(path: bytes, method: str) -> bytes:

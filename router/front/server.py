@@ -47,6 +47,8 @@ class FrontDoor:
         self.limits = limits
         self.counters = ServerCounters()
         self.draining = False
+        """Every answer is the last of its connection."""
+        self._closing = False
         self.lingering: set[ClientConnection] = set()
         """Answered for the last time, and read on for a moment."""
         self._connections: set[Any] = set()
@@ -78,10 +80,15 @@ class FrontDoor:
         busy = self._connections
         self._sweeping = loop.call_later(self._sweep_s, self._sweep, loop) if busy else None
 
+    def take_leave(self) -> None:
+        """Answer no more than one request a connection from now on; new connections are taken as before."""
+        self.draining = True
+
     def drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer no more than one request a connection from now on; those without one are closed in a moment."""
-        if not self.draining:
-            self.draining = True
+        self.take_leave()
+        if not self._closing:
+            self._closing = True
             loop.call_later(_GENTLE_S, self._close_idle)
 
     def _close_idle(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from experiments.config.records import Config
 from experiments.config.serving import Tls
+from router.feedback.tokens import tokens_of
 from router.processes.secrets import SecretError, check_secrets, secret_references
 from router.upstream.upstream import CertificateError, trust_of
 from router.upstream.warmup import WarmupError, read_all
@@ -62,6 +63,7 @@ def check_files(config: Config) -> None:
     """
     try:
         check_secrets(config)
+        tokens_of(config)
         for backend in config.backends.values():
             trust_of(backend.tls)
         read_all(config.backends)

@@ -44,7 +44,8 @@ def resolve(reference: str, folder: Path, environ: Mapping[str, str] | None = No
 
 def secret_references(config: Config) -> list[str]:
     """Return every reference to a secret in a configuration."""
-    references = [config.router.feedback.token, *(backend.api_key for backend in config.backends.values())]
+    feedback = config.router.feedback
+    references = [feedback.token, feedback.signing_key, *(backend.api_key for backend in config.backends.values())]
     if config.router.notifications is not None:
         for channel in config.router.notifications.channels.values():
             references += [channel.url, channel.secret]

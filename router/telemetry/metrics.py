@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from experiments.journal_format import writer_name
+from experiments.journal.format import writer_name
 from experiments.model import ErrorKind, Exchange
 from router.telemetry.metrics_files import MetricsFile, Series
 
@@ -47,6 +47,7 @@ class Family(NamedTuple):
 
 
 _WHO = ("experiment", "variant", "role")
+_WHOSE = ("experiment", "variant")
 _ENDPOINT = ("backend", "endpoint")
 FAMILIES = (
     Family("touchstone_requests_total", "counter", "Exchanges that ended.", (*_WHO, "status", "error", "fallback")),
@@ -80,9 +81,15 @@ FAMILIES = (
     Family("touchstone_backend_outstanding_requests", "gauge", "Requests out to an endpoint.", _ENDPOINT),
     Family("touchstone_backend_endpoint_state", "gauge", "Proxies that see an endpoint so.", (*_ENDPOINT, "state")),
     Family("touchstone_backend_ejections_total", "counter", "How often an endpoint was left out.", _ENDPOINT),
+    Family(
+        "touchstone_backend_sent_again_total",
+        "counter",
+        "Requests sent to another endpoint after a spot instance broke off.",
+        ("backend",),
+    ),
     Family("touchstone_retries_refused_total", "counter", "Second attempts that the budget did not allow."),
-    Family("touchstone_cache_hits_total", "counter", "Requests answered from the cache.", ("experiment",)),
-    Family("touchstone_cache_misses_total", "counter", "Requests the cache had no answer to.", ("experiment",)),
+    Family("touchstone_cache_hits_total", "counter", "Requests answered from the cache.", _WHOSE),
+    Family("touchstone_cache_misses_total", "counter", "Requests the cache had no answer to.", _WHOSE),
     Family("touchstone_cache_bytes", "gauge", "Size of the answers in the cache.", ("experiment",)),
     Family("touchstone_routes_age_seconds", "gauge", "Since the routes were last read from the store.", together="max"),
     Family("touchstone_spans_dropped_total", "counter", "Trace spans that were not delivered."),

@@ -16,7 +16,8 @@ from zlib import crc32
 import msgspec
 import structlog
 
-from experiments.journal_format import writer_is_alive
+from experiments.journal.format import process_is_gone
+from experiments.journal.holding import is_held, open_held
 
 _log = structlog.get_logger(__name__)
 SUFFIX = ".metrics"
@@ -91,7 +92,7 @@ class MetricsFile:
     def _overwrite(self, turn: int, data: bytes) -> None:
         fd = self._fds[turn]
         if fd is None:
-            fd = self._fds[turn] = os.open(self._paths[turn], os.O_WRONLY | os.O_CREAT, 0o600)
+            fd = self._fds[turn] = open_held(self._paths[turn], os.O_WRONLY)
         if os.pwrite(fd, data, 0) != len(data):
             raise OSError(None, "the disk is full")
 
@@ -119,12 +120,19 @@ def published(folder: Path) -> list[Published]:
 
 def _read(writer: str, paths: list[Path]) -> Published:
     # Asked before reading: a writer that dies in between may have written after our look.
-    alive = writer_is_alive(writer)
+    alive = any(map(_is_held, paths)) or not process_is_gone(writer)
     found = [snapshot for snapshot in map(_snapshot, paths) if snapshot is not None]
     last = max(found, key=lambda snapshot: snapshot.sequence, default=None)
     over = not alive or (last is not None and last.ended)
     fresh = max(map(_written_at, paths)) > time.time() - STALE_SECONDS
     return Published(writer, last, over, present=fresh and not over, paths=tuple(paths))
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        return is_held(path)
+    except OSError:
+        return False
 
 
 def _snapshot(path: Path) -> Snapshot | None:

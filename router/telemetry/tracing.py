@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from multidict import CIMultiDict
 
 from experiments.config.serving import Tracing
 from experiments.model import Exchange
+from router.headers import BackendHeaders, replaced
 from router.telemetry.conventions import SERVICE_NAME
 from router.telemetry.spans import describe
 
@@ -69,12 +69,12 @@ class Span:
         """What the backend gets, so that its spans are children of this one."""
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"
 
-    def carry(self, headers: CIMultiDict[str]) -> None:
-        """Put the span into the headers for a backend."""
-        headers["traceparent"] = self.traceparent
+    def carried_in(self, headers: BackendHeaders) -> BackendHeaders:
+        """Return the headers for a backend with the span in them."""
         if not self.parent_id:
             # It belonged to a `traceparent` that was none.
-            headers.popall("tracestate", None)
+            headers = [header for header in headers if header[0] != b"tracestate"]
+        return replaced(headers, b"traceparent", self.traceparent.encode())
 
     def child(self) -> Span:
         """Return a span of the same trace below this one: of a mirrored request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from experiments.model import CONTROL, TREATMENT
 from router.proxy import Proxy
 from router.telemetry.metrics import Labels, Metrics, endpoint_label
 from router.upstream.upstream import Upstream
@@ -32,18 +33,27 @@ def watch_proxy(metrics: Metrics, proxy: Proxy, refused_elsewhere: Iterable[Mapp
     metrics.watch("touchstone_shadow_in_flight_requests", lambda: len(services.shadows))
     metrics.watch("touchstone_shadow_shed_total", lambda: services.shadows.shed)
     metrics.watch("touchstone_retries_refused_total", lambda: services.budget.exhausted)
-    metrics.watch("touchstone_cache_hits_total", lambda: _by_experiment(proxy, "hits"))
-    metrics.watch("touchstone_cache_misses_total", lambda: _by_experiment(proxy, "misses"))
-    metrics.watch("touchstone_cache_bytes", lambda: _by_experiment(proxy, "bytes"))
+    metrics.watch("touchstone_cache_hits_total", lambda: _by_variant(proxy, "hits"))
+    metrics.watch("touchstone_cache_misses_total", lambda: _by_variant(proxy, "misses"))
+    metrics.watch(
+        "touchstone_cache_bytes", lambda: {(name,): float(cache.bytes) for name, cache in proxy.caches.items()}
+    )
 
 
-def _by_experiment(proxy: Proxy, figure: str) -> Mapping[Labels, float]:
-    return {(experiment,): float(getattr(cache, figure)) for experiment, cache in proxy.caches.items()}
+def _by_variant(proxy: Proxy, figure: str) -> Mapping[Labels, float]:
+    counts = {experiment: getattr(cache, figure) for experiment, cache in proxy.caches.items()}
+    # Both from the first scrape on: a rate needs the 0 that it rises from.
+    return {(name, variant): float(of[variant]) for name, of in counts.items() for variant in (CONTROL, TREATMENT)}
 
 
 def watch_upstreams(metrics: Metrics, upstreams: Iterable[Upstream]) -> None:
     """Publish how the endpoints of all backends are."""
+    upstreams = list(upstreams)
     endpoints = [endpoint for upstream in upstreams for endpoint in upstream.endpoints]
+    metrics.watch(
+        "touchstone_backend_sent_again_total",
+        lambda: {(upstream.name,): float(upstream.sent_again) for upstream in upstreams if upstream.has_spot},
+    )
     labels = {id(endpoint): (endpoint.backend, endpoint_label(endpoint.url)) for endpoint in endpoints}
     metrics.watch(
         "touchstone_backend_outstanding_requests",

@@ -136,6 +136,8 @@ class Breaker:
     def _note(self, *, failed: bool) -> None:
         outcomes = self._outcomes
         if len(outcomes) == self._settings.window:
+            if not failed and not self._failed:
+                return  # one more among nothing but good ones
             self._failed -= outcomes[0]
         outcomes.append(failed)
         self._failed += failed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 import structlog
 
@@ -40,12 +40,30 @@ class Endpoint:
         transport: What carries requests to it.
         ejection: When its circuit opens.
         max_outstanding: Requests out to it at a time; None for any number.
+        is_spot: Whether it is a spot instance, which may end at any time.
     """
 
-    __slots__ = ("_max_outstanding", "backend", "breaker", "drained", "healthy", "outstanding", "transport", "url")
+    __slots__ = (
+        "_max_outstanding",
+        "backend",
+        "breaker",
+        "drained",
+        "healthy",
+        "is_spot",
+        "outstanding",
+        "transport",
+        "url",
+    )
 
     def __init__(
-        self, backend: str, url: str, transport: Transport, ejection: Ejection, max_outstanding: int | None = None
+        self,
+        backend: str,
+        url: str,
+        transport: Transport,
+        ejection: Ejection,
+        max_outstanding: int | None = None,
+        *,
+        is_spot: bool = False,
     ) -> None:
         self.backend = backend
         self.url = url.rstrip("/")
@@ -54,6 +72,7 @@ class Endpoint:
         self.healthy = True
         """What the health checks say; without any, true."""
         self.drained = False
+        self.is_spot = is_spot
         self.outstanding = 0
         self._max_outstanding = max_outstanding
 
@@ -107,9 +126,43 @@ class Endpoint:
             breaker.abandoned(ticket)
         else:
             before = breaker.ejections
-            breaker.failed(ticket, time.monotonic(), refused=refused)
+            # A spot instance that fails may have ended: the next request should not be what finds that out.
+            breaker.failed(ticket, time.monotonic(), refused=refused or self.is_spot)
             if breaker.ejections > before:
                 _log.warning("endpoint_ejected", backend=self.backend, endpoint=self.url, times=breaker.ejections)
+
+
+class Silence:
+    """How long nothing more has come of a body.
+
+    Looked at from outside, a few times within the limit: a clock read for every piece would cost more.
+    """
+
+    __slots__ = ("_seen_bytes", "_since")
+
+    def __init__(self) -> None:
+        self._seen_bytes, self._since = -1, 0.0
+
+    def is_longer_than(self, limit_s: float, now: float, arrived_bytes: int, *, excused: bool) -> bool:
+        """Look again.
+
+        Args:
+            limit_s: Longest silence.
+            now: Monotonic.
+            arrived_bytes: How much of the body there is.
+            excused: It is not for the backend to say something now.
+        """
+        if excused or arrived_bytes != self._seen_bytes:
+            self._seen_bytes, self._since = arrived_bytes, now
+            return False
+        return now - self._since > limit_s
+
+
+class Stalling(Protocol):
+    """An answer that may stall."""
+
+    def break_off_if_stalled(self, now: float, limit_s: float) -> None:
+        """End it if it has been silent for longer than the limit; `now` is monotonic."""
 
 
 class UpstreamResponse:
@@ -120,8 +173,7 @@ class UpstreamResponse:
         "_closed",
         "_endpoint",
         "_open",
-        "_seen_bytes",
-        "_seen_bytes_at",
+        "_silence",
         "_stalled",
         "_ticket",
         "endpoint_url",
@@ -131,7 +183,7 @@ class UpstreamResponse:
         "taken_bytes",
     )
 
-    def __init__(self, answer: Answer, endpoint: Endpoint, ticket: int, open_answers: set[UpstreamResponse]) -> None:
+    def __init__(self, answer: Answer, endpoint: Endpoint, ticket: int, open_answers: set[Stalling]) -> None:
         self._open = open_answers
         open_answers.add(self)
         self._answer = answer
@@ -142,8 +194,7 @@ class UpstreamResponse:
         """Returns the next piece of the body, as it came; empty only after a complete body."""
         self.taken_bytes = 0
         """How much of the body its reader has, noted by the reader: what still waits is no silence of the backend."""
-        self._seen_bytes = 0
-        self._seen_bytes_at = time.monotonic()
+        self._silence = Silence()
         self._stalled = False
         self._endpoint = endpoint
         self.endpoint_url = endpoint.url
@@ -170,14 +221,10 @@ class UpstreamResponse:
             raise ours from error
 
     def break_off_if_stalled(self, now: float, limit_s: float) -> None:
-        """End a body that has been silent for longer than the limit; `read` raises then.
-
-        Looked at from outside, a few times within the limit: a clock read for every piece would cost more.
-        """
+        """End a body that has been silent for longer than the limit; `read` raises then."""
         arrived = self._answer.arrived_bytes
-        if arrived != self._seen_bytes or arrived > self.taken_bytes or self._answer.arrived_whole:
-            self._seen_bytes, self._seen_bytes_at = arrived, now
-        elif now - self._seen_bytes_at > limit_s:
+        excused = arrived > self.taken_bytes or self._answer.arrived_whole
+        if self._silence.is_longer_than(limit_s, now, arrived, excused=excused):
             self._stalled = True
             self._answer.break_off()
 

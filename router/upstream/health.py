@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from multidict import CIMultiDict
 
 from experiments.config.serving import Health
 from router.errors import OverloadedError, UpstreamError
@@ -75,7 +74,7 @@ async def get(endpoint: Endpoint, target: str) -> int:
         UpstreamError: There was none.
         OverloadedError: This process has no file descriptor left.
     """
-    answer = await endpoint.transport.open(endpoint.url, "GET", target, CIMultiDict(_HEADERS), b"")
+    answer = await endpoint.transport.open(endpoint.url, "GET", target, _HEADERS, b"")
     try:
         while answer.arrived_bytes < _MOST_BODY_BYTES and await answer.read():
             pass
@@ -87,5 +86,5 @@ async def get(endpoint: Endpoint, target: str) -> int:
     return answer.status
 
 
-_HEADERS = {"user-agent": "touchstone-check", "accept": "*/*", "metadata-flavor": "Google"}
+_HEADERS = [(b"user-agent", b"touchstone-check"), (b"accept", b"*/*"), (b"metadata-flavor", b"Google")]
 """The last one is what Google's metadata server wants to see; to others it says nothing."""

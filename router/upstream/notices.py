@@ -1,4 +1,4 @@
-"""Termination notices: while a configured address answers 200, a backend gets no new requests.
+"""Termination notices: while a configured address answers 200, a backend, or one endpoint of it, gets no new requests.
 
 Spot instances are announced their end at a metadata address, seconds before (AWS: two minutes; Google: thirty seconds).
 Each proxy polls for itself, so it works without the store; a notice that is gone lifts the drain.
@@ -25,20 +25,24 @@ _TIMEOUT_S = 2.0
 
 
 class NoticePoll:
-    """The poll for one backend.
+    """The poll for one backend, or for one spot instance of it.
 
     Args:
         backend: Its name.
         url: Answers 200 once there is a notice, and anything else before.
         transport: What carries the question.
         tell: Called with whether there is a notice, when that changes.
+        of: URL of the endpoint that it is about; empty for all.
     """
 
-    def __init__(self, backend: str, url: str, transport: Transport, tell: Callable[[bool], None]) -> None:
+    def __init__(
+        self, backend: str, url: str, transport: Transport, tell: Callable[[bool], None], of: str = ""
+    ) -> None:
         parts = urlsplit(url)
         self._asked = Endpoint(backend, f"{parts.scheme}://{parts.netloc}", transport, Ejection())
         self._target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         self._backend = backend
+        self._of = of
         self._tell = tell
         self.noticed = False
 
@@ -60,5 +64,6 @@ class NoticePoll:
             return
         if noticed != self.noticed:
             self.noticed = noticed
-            _log.warning("termination_noticed" if noticed else "termination_notice_gone", backend=self._backend)
+            event = "termination_noticed" if noticed else "termination_notice_gone"
+            _log.warning(event, backend=self._backend, **({"endpoint": self._of} if self._of else {}))
             self._tell(noticed)

@@ -54,6 +54,8 @@ class RetryBudget:
     def _advance(self) -> int:
         """Forget what has left the window; returns the present second."""
         second = int(self._clock())
+        if second == self._second:
+            return second
         for passed in range(max(self._second + 1, second - WINDOW_S + 1), second + 1):
             requests, retries = self._slots[passed % WINDOW_S]
             self._slots[passed % WINDOW_S] = (0, 0)

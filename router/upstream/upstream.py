@@ -5,18 +5,20 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from experiments.config.records import Backend, RouterSettings
 from experiments.config.serving import BackendTls
 from experiments.model import ErrorKind
 from router.errors import UpstreamError
-from router.upstream.endpoint import Endpoint, UpstreamResponse
+from router.headers import BackendHeaders, replaced
+from router.upstream.endpoint import Endpoint, Stalling, UpstreamResponse
 from router.upstream.transports.aiohttp_client import ClientTransport
 from router.upstream.transports.base import Body, Limits, Transport
-from router.upstream.transports.http1 import Http1Transport
+from router.upstream.transports.http1 import Http1Transport, Origin, request_head
+from router.upstream.transports.http1_connection import Connection
 
 __all__ = ["Transports", "Upstream", "UpstreamResponse"]
 
@@ -75,6 +77,22 @@ class Transports:
             await transport.close()
 
 
+class KeptConnection(NamedTuple):
+    """A connection that is free, taken out for one request, and what is to be known for that."""
+
+    upstream: Upstream
+    endpoint: Endpoint
+    connection: Connection
+    origin: Origin
+    headers: BackendHeaders
+    ticket: int
+    """For `Endpoint.end`."""
+
+    def head(self, method: str, target: str, body: bytes) -> bytes:
+        """Return the head of a request."""
+        return request_head(self.origin, method, target, self.headers, body)
+
+
 class Upstream:
     """One backend.
 
@@ -98,9 +116,16 @@ class Upstream:
         self.name = backend.name
         self.protocol = backend.protocol
         self.endpoints = [
-            Endpoint(backend.name, url, transports.of(url, backend.tls), backend.ejection, backend.max_outstanding)
+            Endpoint(
+                *(backend.name, url, transports.of(url, backend.tls), backend.ejection, backend.max_outstanding),
+                is_spot=backend.is_spot(url),
+            )
             for url in backend.urls
         ]
+        self.has_spot = backend.spot is not None
+        """Whether some endpoints are spot instances."""
+        self.sent_again = 0
+        """Requests that were sent to another endpoint after a spot instance had broken off."""
         self.last_used_at = time.monotonic()
         """When a request last went out, on the monotonic clock."""
         self._between_bytes_timeout_s = between_bytes_timeout_s
@@ -108,7 +133,9 @@ class Upstream:
         self._turn = 0
         self._drained: frozenset[str] = frozenset()
         self._noticed = False
-        self._open: set[UpstreamResponse] = set()
+        self._ending: set[str] = set()
+        self.open_answers: set[Stalling] = set()
+        """Swept for those that stall."""
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name} {self.endpoints}>"
@@ -128,12 +155,27 @@ class Upstream:
         self._noticed = noticed
         self._apply_drains()
 
+    def note_termination_of(self, url: str, noticed: bool) -> None:  # noqa: FBT001  # a callback
+        """Leave out one endpoint while there is a notice of its termination."""
+        (self._ending.add if noticed else self._ending.discard)(url.rstrip("/"))
+        self._apply_drains()
+
     def _apply_drains(self) -> None:
         for endpoint in self.endpoints:
-            endpoint.drained = self._noticed or endpoint.url in self._drained
+            endpoint.drained = self._noticed or endpoint.url in self._drained or endpoint.url in self._ending
+
+    def may_send_again(self, error: UpstreamError) -> bool:
+        """Whether a request that failed before its first byte may be sent to another endpoint of this backend.
+
+        Only where spot instances are: whoever configures them knows that they end in the middle of things.
+        """
+        if not self.has_spot or error.kind is not ErrorKind.RESET:
+            return False
+        now = time.monotonic()
+        return any(endpoint.is_available(now) and not endpoint.breaker.is_suspect(now) for endpoint in self.endpoints)
 
     async def open(
-        self, method: str, target: str, headers: CIMultiDict[str], body: Body, *, last_resort: bool = False
+        self, method: str, target: str, headers: BackendHeaders, body: Body, *, last_resort: bool = False
     ) -> UpstreamResponse:
         """Send a request and wait for the response's headers.
 
@@ -149,9 +191,7 @@ class Upstream:
             OverloadedError: This process has no file descriptor left.
         """
         now = self.last_used_at = time.monotonic()
-        if self._api_key is not None:
-            headers = headers.copy()
-            headers["authorization"] = f"Bearer {self._api_key.get_secret_value()}"
+        headers = self._own(headers)
         *others, last = self._in_order(now, last_resort=last_resort)
         for endpoint in others:
             try:
@@ -161,6 +201,46 @@ class Upstream:
                 if error.kind is not ErrorKind.CONNECT:
                     raise
         return await self._open_at(last, now, method, target, headers, body)
+
+    async def open_at(
+        self, endpoint: Endpoint, method: str, target: str, headers: BackendHeaders, body: bytes
+    ) -> UpstreamResponse:
+        """Send a request to one endpoint and to no other, whatever is thought of it.
+
+        Raises:
+            UpstreamError: No response was had.
+            OverloadedError: This process has no file descriptor left.
+        """
+        now = self.last_used_at = time.monotonic()
+        return await self._open_at(endpoint, now, method, target, self._own(headers), body)
+
+    def kept_connection(self, headers: BackendHeaders) -> KeptConnection | None:
+        """Take out a free connection to the endpoint whose turn it is, if it is one in the clear that has any.
+
+        Args:
+            headers: Of the request, already cleaned for this hop.
+        """
+        now, turn = time.monotonic(), self._turn
+        try:
+            endpoint = self._in_order(now, last_resort=False)[0]
+        except UpstreamError:
+            self._turn = turn
+            return None
+        transport = endpoint.transport
+        if isinstance(transport, Http1Transport):
+            origin = transport.origin(endpoint.url)
+            connection = transport.kept(origin)
+            if connection is not None:
+                self.last_used_at = now
+                return KeptConnection(self, endpoint, connection, origin, self._own(headers), endpoint.begin(now))
+        self._turn = turn
+        return None
+
+    def _own(self, headers: BackendHeaders) -> BackendHeaders:
+        """Return headers with the backend's key in the place of the client's."""
+        if self._api_key is None:
+            return headers
+        return replaced(headers, b"authorization", f"Bearer {self._api_key.get_secret_value()}".encode())
 
     def _in_order(self, now: float, *, last_resort: bool) -> Sequence[Endpoint]:
         """Return the endpoints that may be asked, the least busy first; those alike take turns.
@@ -176,7 +256,9 @@ class Upstream:
         found = [endpoint for endpoint in turned if endpoint.is_available(now)]
         if not found:
             return self._for_want_of_better(turned, last_resort=last_resort)
-        return sorted(found, key=lambda endpoint: (endpoint.breaker.is_suspect(now), endpoint.outstanding))
+        # Spot instances, which cost less, before those on demand; without any, they are all alike.
+        has_spot = self.has_spot
+        return sorted(found, key=lambda e: (e.breaker.is_suspect(now), has_spot and not e.is_spot, e.outstanding))
 
     def _for_want_of_better(self, endpoints: list[Endpoint], *, last_resort: bool) -> list[Endpoint]:
         undrained = [endpoint for endpoint in endpoints if not endpoint.drained]
@@ -188,7 +270,7 @@ class Upstream:
         return sorted(found, key=lambda endpoint: endpoint.outstanding)
 
     async def _open_at(
-        self, endpoint: Endpoint, now: float, method: str, target: str, headers: CIMultiDict[str], body: Body
+        self, endpoint: Endpoint, now: float, method: str, target: str, headers: BackendHeaders, body: Body
     ) -> UpstreamResponse:
         ticket = endpoint.begin(now)
         try:
@@ -201,9 +283,9 @@ class Upstream:
         except BaseException:
             endpoint.end(ticket, failed=None)
             raise
-        return UpstreamResponse(answer, endpoint, ticket, self._open)
+        return UpstreamResponse(answer, endpoint, ticket, self.open_answers)
 
     def sweep(self, now: float) -> None:
         """Break off the bodies that have stalled."""
-        for answer in list(self._open):
+        for answer in list(self.open_answers):
             answer.break_off_if_stalled(now, self._between_bytes_timeout_s)

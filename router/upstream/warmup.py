@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from multidict import CIMultiDict
 
 from experiments.config.serving import Backend
 from experiments.model import ErrorKind, Exchange, Role
@@ -26,9 +25,11 @@ from router.errors import OverloadedError, UpstreamError
 from router.recording import Recording
 from router.shadow import is_failure
 from router.timing import uuid7
+from router.upstream.endpoint import Endpoint
 from router.upstream.upstream import Upstream
 
 _log = structlog.get_logger(__name__)
+_HEADERS = [(b"content-type", b"application/json"), (b"accept", b"*/*"), (b"user-agent", b"touchstone-warmup")]
 _LIMIT_S = 60.0
 """For all requests before traffic together, and for one round in a quiet period: a start must not hang on a backend."""
 _TARGET = re.compile(r"/[!\"$-~]*", re.ASCII)
@@ -110,8 +111,6 @@ class Warmer:
         self._record = record
         self._last_used = last_used or (lambda: upstream.last_used_at)
         self._limit_s = limit_s
-        # Endpoints that are alike take turns: a request sent so many times in a row reaches each of them once.
-        self._endpoints = len(backend.urls)
         self._failing = False
 
     def __repr__(self) -> str:
@@ -123,7 +122,7 @@ class Warmer:
             return
         outcomes = await self._send_within_limit(self._requests)
         failures = [outcome for outcome in outcomes if outcome]
-        of = len(self._requests) * self._endpoints
+        of = len(self._requests) * len(self._upstream.endpoints)
         if failures:
             _log.warning(
                 "warmup_incomplete",
@@ -133,7 +132,7 @@ class Warmer:
                 first=failures[0],
             )
         else:
-            _log.info("warmed_up", backend=self._upstream.name, good=of)
+            _log.info("warmed_up", backend=self._upstream.name, good=len(outcomes))
 
     async def keep_warm(self) -> None:
         """Send one request to each endpoint after every `quiet_s` without traffic, in turn; until it is cancelled."""
@@ -169,19 +168,21 @@ class Warmer:
         try:
             async with asyncio.timeout(self._limit_s):
                 for request in requests:
-                    for _ in range(self._endpoints):
-                        outcomes.append(await self._send(request))  # noqa: PERF401  # what is done counts, if time is up
+                    # Each of them, and not those whose turn it is: one on demand would stay cold behind spot instances.
+                    for endpoint in self._upstream.endpoints:
+                        if not endpoint.drained:
+                            outcomes.append(await self._send(request, endpoint))  # noqa: PERF401  # what is done counts
         except TimeoutError:
             outcomes.append("out of time")
         return outcomes
 
-    async def _send(self, request: WarmupRequest) -> str:
+    async def _send(self, request: WarmupRequest, endpoint: Endpoint) -> str:
         body = msgspec.json.encode(request.body)
         # The answer's text serves nobody: its size and its times are kept.
         recording = Recording(self._fields(request, body), 0)
         error: ErrorKind | None = None
         try:
-            status = await self._exchange(request, body, recording)
+            status = await self._exchange(request, endpoint, body, recording)
             error = ErrorKind.STATUS if is_failure(status) else None
         except UpstreamError as failure:
             error = failure.kind
@@ -197,9 +198,8 @@ class Warmer:
         # A 4xx is no fault of the backend, but warms nothing up: the file is wrong.
         return f"status {status}" if status >= 400 else ""
 
-    async def _exchange(self, request: WarmupRequest, body: bytes, recording: Recording) -> int:
-        headers = CIMultiDict({"content-type": "application/json", "accept": "*/*", "user-agent": "touchstone-warmup"})
-        with await self._upstream.open("POST", request.path, headers, body) as response:
+    async def _exchange(self, request: WarmupRequest, endpoint: Endpoint, body: bytes, recording: Recording) -> int:
+        with await self._upstream.open_at(endpoint, "POST", request.path, _HEADERS, body) as response:
             recording.answered(self._upstream.name, response.endpoint_url, response.status, response.headers)
             while chunk := await response.read():
                 response.taken_bytes = recording.chunk(chunk)

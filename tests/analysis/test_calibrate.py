@@ -42,7 +42,8 @@ def _rng(seed: int = 1) -> np.random.Generator:
 def test_a_small_study_of_all_scenarios_reaches_its_bars_and_writes_its_page(tmp_path: Path) -> None:
     page = tmp_path / "calibration.md"
 
-    assert main(["--quick", "--replicates", "60", "--output", str(page)]) == 0
+    # In this process: a pool would import everything anew in each, and is compared with one process below.
+    assert main(["--quick", "--replicates", "60", "--jobs", "1", "--output", str(page)]) == 0
 
     text = page.read_text(encoding="utf-8")
     assert "MISSED" not in text

@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.betting import GRID, Side, log_mean_exp
-from analysis.e_detector import EDetector, alarm_threshold, difference_increments, shiryaev_roberts
+from analysis.betting import GRID, Floats, Side, log_mean_exp
+from analysis.e_detector import (
+    EDetector,
+    alarm_threshold,
+    difference_increments,
+    event_increments,
+    shiryaev_roberts,
+)
 from analysis.eprocess import log_e_ltw
 
 differences = st.lists(st.one_of(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-1, 1)), max_size=40)
@@ -102,6 +108,42 @@ def test_late_harm_is_seen_sooner_than_by_an_e_process() -> None:
     assert 8000 < by_detector < by_e_process - 500
 
 
+@pytest.mark.parametrize("limit", [1.0, 1.2, 3.0])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_a_bet_on_events_is_fair_at_the_accepted_risk_and_loses_below_it(share: float, limit: float) -> None:
+    factors = np.exp(event_increments([share, share], [0, 1], limit))
+
+    for risk, sign in ((limit, 0), (limit / 2, -1), (2 * limit, 1)):
+        chance = share * risk / (share * risk + 1 - share)
+        gain = (1 - chance) * factors[0] + chance * factors[1] - 1
+        assert np.all(np.sign(np.round(gain, 12)) == sign)
+
+
+def _events(risk: float, shares: list[float], limit: float, events: int, replicates: int) -> Floats:
+    """log(1 + M) after each event, for each replicate: shares may differ from event to event."""
+    rng = np.random.default_rng(1)
+    share = rng.choice(shares, (events, replicates))
+    odds = share * risk / (1 - share)
+    arms = rng.random((events, replicates)) < odds / (1 + odds)
+    increments = event_increments(share.ravel(), arms.ravel(), limit).reshape(events, replicates, -1)
+    return log_mean_exp(np.moveaxis(shiryaev_roberts(increments), -1, 0))
+
+
+def test_at_the_accepted_risk_as_many_events_pass_before_a_false_alarm_as_was_asked() -> None:
+    """However the shares change between the events. Runs that are cut off count as shorter than they are."""
+    alarmed = _events(1.2, [0.1, 0.5, 0.9], 1.2, events=1_500, replicates=200) >= alarm_threshold(100)
+
+    lengths = np.where(alarmed.any(axis=0), alarmed.argmax(axis=0) + 1, len(alarmed))
+    assert lengths.mean() >= 100
+
+
+@pytest.mark.parametrize(("share", "events"), [(0.5, 1_000), (0.9, 3_000)])
+def test_a_doubled_risk_is_noticed_at_the_rate_that_is_used(share: float, events: int) -> None:
+    alarmed = _events(2.0, [share], 1.2, events, replicates=20) >= alarm_threshold(600_000)
+
+    assert alarmed.any(axis=0).mean() >= 0.9
+
+
 def test_nothing_overflows_in_a_million_units_of_harm() -> None:
     increments = np.full((1_000_000, 1), math.log(1.95))
 
@@ -127,6 +169,12 @@ def test_bad_input_is_refused_by_name() -> None:
         difference_increments([0.0, -1.5], 0.0, "noninferiority")
     with pytest.raises(ValueError, match=r"null_mean == 1\.0"):
         difference_increments([0.0], 1.0, "harm")
+    with pytest.raises(ValueError, match=r"share == 1\.0, must be in \(0, 1\)"):
+        event_increments([0.5, 1.0], [1, 1], 1.0)
+    with pytest.raises(ValueError, match=r"arm == 2\.0"):
+        event_increments([0.5], [2], 1.0)
+    with pytest.raises(ValueError, match="max_relative == 0"):
+        event_increments([0.5], [1], 0)
     with pytest.raises(ValueError, match=r"log_increments\.shape == \(1, 3\), must be \(units, 12\)"):
         EDetector().after([[0.0, 0.0, 0.0]])
     with pytest.raises(ValueError, match="log_increments == -inf, must be finite"):

@@ -123,7 +123,7 @@ class Served:
         except aiohttp.ClientError:
             await asyncio.sleep(0.05)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if condition():

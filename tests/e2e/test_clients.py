@@ -18,9 +18,9 @@ import pytest
 from tests_config import CHAT, make_config
 
 from experiments.config.records import Match
-from experiments.journal_format import Entry, read_segment
+from experiments.journal.format import Entry, read_segment
+from experiments.journal.reading import read_texts
 from experiments.model import Exchange, Phase, Role, Route
-from experiments.reading import read_texts
 from experiments.stored import LoadedExchange
 from router.app import build_app
 from router.fakes.backend import Behaviour, FakeBackend

@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from experiments.model import Phase
 from router.fakes.backend import Behaviour
 
 GOLDEN = '["header:x-language"]\ngolden = "golden.jsonl"'
@@ -58,14 +59,28 @@ async def test_no_user_meets_a_treatment_that_fails_the_golden_set_and_a_better_
     assert [t.actor for t in router.store.transitions("support")] == ["config", "gate"]
 
 
-async def test_a_backend_that_is_not_there_keeps_the_gate_shut_until_it_is(served, tmp_path) -> None:
-    router = served(until="gated", extra='\n[backends.small.health]\npath = "/v1/models"\n', treatment_behaviour=Behaviour(status=503))  # fmt: skip # noqa: E501
+async def test_a_backend_that_is_not_there_keeps_the_gate_shut_and_an_a_a_run_goes_before_the_experiment(
+    served,
+) -> None:
+    gate = '\n[backends.small.health]\npath = "/v1/models"\n[experiments.support.gate]\naa_units = 60\n'
+    router = served(until="gated", mirror=100, ramp="[100]", extra=gate, treatment_behaviour=Behaviour(status=503))
     waits = router.wait_for(lambda: "small: its health check answers 503" in says(router))
 
     router.treatment.behaviour = Behaviour()
+    begun = router.wait_for(lambda: "of 60 units analysed" in says(router))
+    await router.send(80)
+    running = router.wait_for(lambda: router.phase() == "running", seconds=10)
 
-    assert waits
-    assert router.wait_for(lambda: router.phase() == "running")
+    assert (waits, begun, running) == (True, True, True), says(router)
+    assert router.treatment.counts["/v1/chat/completions"] == 0
+    moves = router.store.transitions("support")
+    assert [(move.epoch, move.to_phase.value, move.split_basis_points) for move in moves] == [
+        (1, "gated", 0),
+        (1, "gated", 5_000),
+        (2, "gated", 0),
+        (2, "running", 10_000),
+    ]
+    assert "clean; control disagrees with itself in 0.0 % of pairs (agreement)" in moves[2].reason
 
 
 async def test_a_treatment_that_answers_nothing_is_paused_within_seconds_and_resumed_by_hand(served) -> None:
@@ -82,7 +97,8 @@ async def test_a_treatment_that_answers_nothing_is_paused_within_seconds_and_res
     assert paused, says(router)
     assert "answers have nothing in them" in reason
     assert (done.returncode, done.stdout) == (0, "support: paused -> running, split 50 %\n")
-    assert router.store.transitions("support")[-1].actor.startswith("cli:")
+    resumed = [t for t in router.store.transitions("support") if t.from_phase is Phase.PAUSED]
+    assert resumed[0].actor.startswith("cli:")
 
 
 async def test_an_operator_stops_an_experiment_and_every_request_goes_to_control_within_a_second(served) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 
-from experiments.languages import HINGLISH, slices_of
+from experiments.languages.identify import HINGLISH, slices_of
 from experiments.model import Phase
 from router.fakes.backend import Behaviour, echo
 

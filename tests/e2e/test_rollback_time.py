@@ -16,6 +16,7 @@ def roll_back(admin: str) -> None:
     urllib.request.urlopen(urllib.request.Request(url, body, headers, method="POST"), timeout=10).read()
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 async def test_a_second_after_a_rollback_no_proxy_gives_anyone_the_treatment(served, request, database: str) -> None:
     url = {} if database == "sqlite" else {"database": request.getfixturevalue("postgres_url")}

@@ -115,6 +115,7 @@ async def test_a_treatment_that_is_worse_is_rolled_back_and_serves_nobody_within
     assert "agreement in all traffic is worse than the tolerated" in last.reason
 
 
+@pytest.mark.cluster
 @pytest.mark.postgres
 async def test_the_loop_closes_on_postgresql_too(served, postgres_url) -> None:
     running = served(ramp="[50]", mirror=100, min_days=0, database=postgres_url)
@@ -184,16 +185,6 @@ async def test_feedback_reaches_the_store_once_and_strangers_are_refused(served)
     assert _rows(running, "SELECT metric, value FROM feedback") == [("thumbs_up", 1.0)]
 
 
-def test_a_taken_port_is_one_clear_line(served) -> None:
-    running = served()
-
-    second = _touchstone("serve", "--config", str(running.config))
-
-    assert second.returncode == 2
-    assert second.stderr.count("\n") == 1
-    assert "cannot listen on 127.0.0.1" in second.stderr
-
-
 def test_no_child_outlives_a_killed_supervisor(served) -> None:
     running = served(workers=2)
     children = running.pids("proxy") + running.pids("control")
@@ -210,16 +201,3 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-@pytest.mark.parametrize("name", ["status", "explain", "replay"])
-def test_the_command_line_says_in_one_line_that_there_is_no_database_yet(tmp_path: Path, name: str) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text('[router]\ndefault_backend = "a"\n[backends.a]\nurl = "http://127.0.0.1:1"\n')
-    arguments = [name, "--config", str(config)] if name == "status" else [name, "x", "--config", str(config)]
-
-    done = _touchstone(*arguments)
-
-    assert done.returncode == 2
-    assert done.stderr.startswith("touchstone: ")
-    assert done.stderr.count("\n") == 1

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import aiohttp
+import pytest
 
 from experiments.model import Phase
 from router.fakes.backend import Behaviour, FakeBackend, sometimes_wrong
@@ -77,6 +78,7 @@ def phases(router) -> dict[str, str]:
     return {row["experiment"]: row["phase"] for row in router.get("/api/v1/experiments")}
 
 
+@pytest.mark.cluster
 async def test_of_two_treatments_the_good_one_is_promoted_and_the_bad_one_rolled_back_and_no_user_meets_both(
     served,
 ) -> None:

@@ -107,7 +107,7 @@ def _ports(authority: "trustme.CA", tmp_path_factory: pytest.TempPathFactory) ->
         process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         stack.callback(_end, process)
         urls = (f"https://127.0.0.1:{ports.data}/_touchstone/healthz", f"https://127.0.0.1:{ports.admin}/healthz")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not all(_answers(url, trusting(authority)) for url in urls):
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.1)

@@ -104,9 +104,9 @@ async def test_answers_keep_the_order_and_the_bound() -> None:
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        (lambda: web.Response(status=503, text="loading"), "answered t0 with 503: loading"),
-        (lambda: web.json_response({"choices": []}), "answered t0 with something else than a completion"),
-        (lambda: web.Response(text="hello"), "did not answer t0"),
+        (lambda: web.Response(status=503, text="loading"), "did not answer t0: status 503"),
+        (lambda: web.json_response({"choices": []}), "did not answer t0: no text in the answer"),
+        (lambda: web.Response(text="hello"), "did not answer t0: no text in the answer"),
     ],
 )
 async def test_a_server_that_does_not_answer_the_question_is_named(

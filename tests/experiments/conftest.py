@@ -52,8 +52,7 @@ def _store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite")
         return
-    store = open_store(request.getfixturevalue("postgres_url"))
-    store.migrate()
+    store = open_store(request.getfixturevalue("migrated_postgres_url"))
     yield store
     store.close()
 

@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from sqlalchemy import event
 from structlog.testing import capture_logs
-from tests_history import CHAT, CONFIG, START, Answer, Life, bad, good, live_through, living
+from tests_history import CHAT, CONFIG, START, Answer, Life, bad, good, live_through, living, write_config
 
+from experiments.config import load
 from experiments.controller import Controller
 from experiments.evidence import Action, Code, Decision
-from experiments.journal_format import encode, end_mark, segment_name
+from experiments.journal.format import encode, end_mark, segment_name
+from experiments.journal.recorder import Recorder
 from experiments.model import TREATMENT, Exchange, Feedback, Phase, Role
-from experiments.recorder import Recorder
 from experiments.replay import replay
 from experiments.store import Store, open_store
 from experiments.telling.alerts import Alerts
@@ -156,6 +157,25 @@ def test_after_a_rollback_that_goes_on_mirroring_looks_go_on_and_change_no_route
     assert looks[-1].evidence.units == 240
     assert looks[-1].decision.action is Action.HOLD
     assert len(life.store.transitions("support")) == 2 + sum(look.decision.action is Action.ADVANCE for look in looks)
+
+
+def test_a_retry_knows_whom_the_attempt_before_has_exposed_at_every_stage(live) -> None:
+    life = live()
+    live_through(life, bad)
+    widest = max(t.split_basis_points for t in life.store.transitions("support"))
+    assert life.store.routes()[0].exposed == ()
+    assert life.store.routes()[0].phase is Phase.ROLLED_BACK
+
+    text = life.config.path.read_text(encoding="utf-8").replace("margin = 0.2 }", "margin = 0.19 }", 1)
+    life.config = load(write_config(life.config.path.parent, text), {})
+    life.restart()
+    life.start()
+    life.serve(1_000, 1_040)
+    life.tick()
+
+    [route] = life.store.routes()
+    assert (route.epoch, route.stage, route.salt) == (2, 1, "support/2")
+    assert route.exposed == (("support", widest),)
 
 
 def test_a_pause_in_place_of_a_rollback_sends_everyone_to_control(live) -> None:
@@ -405,15 +425,15 @@ def test_an_evaluator_that_was_built_anew_is_where_the_old_one_was(live) -> None
     for number in range(2):
         traffic(life, number, bad)
         life.tick()
-    before = life.controller._evaluators["support"]
+    before = life.controller._evaluators._kept["support"].evaluator
 
     life.restart()
     life.start()
 
-    after = life.controller._evaluators["support"]
+    after, seen = life.controller._evaluators._kept["support"]
     assert (after.looks, after.ledger.snapshot()) == (before.looks, before.ledger.snapshot())
     assert (after._peaks, after._running, after._least_p) == (before._peaks, before._running, before._least_p)
-    assert life.controller._seen["support"] == life.store.watermarks()
+    assert seen == life.store.watermarks()
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------

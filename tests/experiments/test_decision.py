@@ -93,6 +93,18 @@ def test_missing_mirrored_answers_hold_the_promotion() -> None:
     assert decided(evidence(completeness=gaps)) == (Action.HOLD, {Code.INCOMPLETE})
 
 
+def test_a_guardrail_whose_scorer_fails_too_often_holds_the_promotion_and_a_monitor_does_not() -> None:
+    failing = metric(pairs=94, failed=6)
+    enough = metric(pairs=95, failed=5)
+    shown = metric("tone", role="monitor", pairs=10, failed=90)
+
+    decision = decide(evidence(failing, metric("errors"), cost()), experiment(), LATER)
+
+    assert (decision.action, [reason.code for reason in decision.reasons]) == (Action.HOLD, [Code.SCORING_INCOMPLETE])
+    assert [(r.metric, r.value, r.threshold, r.units) for r in decision.reasons] == [("quality", 0.94, 0.95, 100)]
+    assert decided(evidence(enough, metric("errors"), cost(), shown))[0] is Action.PROMOTE
+
+
 def test_a_protected_slice_that_is_not_shown_safe_holds_the_promotion() -> None:
     hindi = metric(slice="language=hi", peak_log_e_noninferior=0.5)
     protecting = experiment().model_copy(update={"policy": Policy(min_units=200, protected_slices=("language",))})
@@ -272,6 +284,21 @@ def test_late_harm_takes_a_promotion_back_and_nothing_else_does() -> None:
 
     assert decided(evidence(phase=Phase.PROMOTED, late=(quiet, alarm))) == (Action.ROLLBACK, {Code.LATE_HARM})
     assert decided(evidence(harmed_once, phase=Phase.PROMOTED, late=(quiet,))) == (Action.HOLD, set())
+
+
+def test_late_harm_of_events_takes_a_promotion_back_unless_the_split_is_unsound() -> None:
+    """As before a promotion: harm on pairs does not rest on the split, harm of events does."""
+    late = Late(metric="errors", kind=Kind.EVENT, units=900, peak=13.0, threshold=12.6)
+    paired = Late(metric="quality", units=900, peak=13.0, threshold=12.6)
+    skewed = SplitEvidence(name="assigned", stages=[], log_bayes_factor=8, peak_log_bayes_factor=8, alarm=True)
+
+    found = decide(evidence(phase=Phase.PROMOTED, late=(late,)), experiment(), LATER)
+
+    assert (found.action, [r.kind for r in found.reasons]) == (Action.ROLLBACK, [Kind.EVENT])
+    silenced = evidence(phase=Phase.PROMOTED, late=(late,), splits=[skewed])
+    assert decided(silenced) == (Action.HOLD, {Code.SPLIT_MISMATCH})
+    proven = decide(evidence(phase=Phase.PROMOTED, late=(late, paired), splits=[skewed]), experiment(), LATER)
+    assert (proven.action, [r.metric for r in proven.reasons]) == (Action.ROLLBACK, ["quality"])
 
 
 def test_a_promoted_treatment_that_breaks_is_taken_back_at_once() -> None:

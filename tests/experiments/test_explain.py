@@ -10,7 +10,17 @@ from tests_builders import make_experiment
 from tests_history import living
 
 from experiments.assignment import assign, unit_of
-from experiments.evidence import Action, Code, Decision, Evidence, Interval, Kind, MetricEvidence, Reason, Verdict
+from experiments.evidence import (
+    Action,
+    Code,
+    Decision,
+    Evidence,
+    Interval,
+    Kind,
+    MetricEvidence,
+    Reason,
+    Verdict,
+)
 from experiments.explain import (
     action_word,
     called,
@@ -102,7 +112,33 @@ def evidence(*metrics: MetricEvidence) -> Evidence:
         (reason(Code.GOAL_REACHED, metric="cost", estimate=-0.31), "cost is lower as promised: 31 % less"),
         (
             reason(Code.GOAL_NOT_REACHED, metric="cost", margin=0.3, estimate=-0.12),
-            "cost is not yet shown to be lower by 30 % (so far 12 % less)",
+            (
+                "cost is not yet shown to be lower by 30 % "
+                "(so far 12 % less, between 20 % less and 1 % less, after 120 users)"
+            ),
+        ),
+        (
+            reason(Code.GOAL_NOT_REACHED, metric="cost", margin=0.3, estimate=-0.12, lower=None),
+            "cost is not yet shown to be lower by 30 % (so far 12 % less, after 120 users)",
+        ),
+        (
+            reason(Code.SCORING_INCOMPLETE, value=0.8996, threshold=0.95, units=1000),
+            "only 89.9 % of the 1000 pairs that are due could be scored for quality, 95 % are needed",
+        ),
+        (
+            reason(Code.LATE_HARM),
+            "quality has become worse than tolerated since the promotion (120 users compared since)",
+        ),
+        (
+            reason(Code.LATE_HARM, metric="errors", kind=Kind.EVENT),
+            "the rate of failed requests has become worse than tolerated since the promotion (120 users met one since)",
+        ),
+        (
+            reason(Code.LATE_HARM, metric="thumbs_up", kind=Kind.EVENT),
+            (
+                "the rate of bad feedback (thumbs_up) has become worse than tolerated since the promotion "
+                "(120 users gave some since)"
+            ),
         ),
         (
             reason(Code.GOAL_NOT_REACHED, metric="cost", margin=0.3, estimate=None),

@@ -34,6 +34,12 @@ def test_a_running_experiment_obeys(command: Command, phase: Phase, split: int) 
     assert (after.stage, after.epoch, after.salt) == (1, 1, "support")
 
 
+def test_it_goes_to_the_next_stage_by_hand() -> None:
+    after = obey(EXPERIMENT, route(stage=0, split=500), Command.ADVANCE)
+
+    assert after == route(stage=1, split=5_000)
+
+
 def test_it_resumes_where_it_was_paused() -> None:
     paused = obey(EXPERIMENT, route(), Command.PAUSE)
 
@@ -51,6 +57,9 @@ def test_a_promotion_can_be_taken_back_at_once() -> None:
     [
         (Phase.RUNNING, Command.RESUME, "is running: only a paused"),
         (Phase.PAUSED, Command.PAUSE, "is paused: only a running"),
+        (Phase.RUNNING, Command.ADVANCE, "is at its last stage"),
+        (Phase.PAUSED, Command.ADVANCE, "is paused: only a running"),
+        (Phase.GATED, Command.ADVANCE, "is gated: only a running"),
         (Phase.ROLLED_BACK, Command.PROMOTE, "is rolled back: it has ended"),
         (Phase.STOPPED, Command.STOP, "is stopped: it has ended"),
         (Phase.PROMOTED, Command.PROMOTE, "is promoted: it has ended"),
@@ -102,3 +111,14 @@ def test_who_decides_on_a_route_that_has_changed_meanwhile_changes_nothing(store
     assert not moved
     assert store.route_states()["support"] == state
     assert len(store.transitions("support")) == count
+
+
+def test_a_stage_that_is_begun_by_hand_begins_now(store: Store) -> None:
+    begin(store)
+
+    operate(store, EXPERIMENT, Command.ADVANCE, actor="asha", reason="a demo", now=9.0)
+
+    state = store.route_states()["support"]
+    assert (state.route.stage, state.stage_started_at, state.epoch_started_at) == (1, 9.0, 5.0)
+    last = store.transitions("support")[-1]
+    assert (last.from_stage, last.to_stage, last.from_phase, last.to_phase) == (0, 1, Phase.RUNNING, Phase.RUNNING)

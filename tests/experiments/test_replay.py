@@ -1,5 +1,6 @@
 """Replay: the same rows, read up to the same watermarks, give the same evidence; changed rows are found out."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sqlalchemy import text
 from tests_history import CONFIG, START, Life, bad, good, live_through, living
 
-from experiments.evaluation import Evaluator
+from experiments.evaluation.evaluator import Evaluator
 from experiments.model import Feedback
 from experiments.replay import Replayed, refold, replay, rows_between
 from experiments.store import Watermarks
@@ -131,7 +133,7 @@ def test_the_rows_between_two_watermarks_are_read_once_and_none_is_left_out(life
         assert tuple(a + b for a, b in zip(first, second, strict=True)) == whole
 
     check()
-    assert [len(rows) for rows in whole[:2]] == [160, 80 * 5]
+    assert (len(whole[0]), len({outcome.pair for outcome in whole[1]})) == (160, 80)
 
 
 def test_refolding_leads_to_the_watermarks_of_the_last_look_and_to_its_state(life: Life) -> None:
@@ -160,8 +162,8 @@ def same(life) -> list[bool]:
     return [found.same for found in replay(life.store, life.config.experiments["support"], 1)]
 
 
-def thumb(exchange: str, value: bool) -> Feedback:
-    return Feedback(exchange=exchange, metric="complaint", value=value, at=START)
+def thumb(exchange: str, value: bool, at: float = START) -> Feedback:
+    return Feedback(exchange=exchange, metric="complaint", value=value, at=at)
 
 
 def test_a_user_who_changes_a_thumb_changes_no_look_that_was_taken(tmp_path) -> None:
@@ -190,6 +192,70 @@ def test_feedback_that_is_loaded_before_its_exchange_counts_once_it_is_there_and
             + life.store.latest_look("support", 1).evidence.of("complaint").wins
             == 1
         )
+
+
+_NEW = ("rules", "responses", "unequal_responses")
+_NEW_OF_A_METRIC = ("scorer", "since", "failed")
+
+
+def _as_the_version_before_wrote(life: Life) -> None:
+    """Take out of every stored look what the version before did not know."""
+    with life.store.engine.begin() as connection:
+        for seq, written in connection.execute(text("SELECT seq, evidence FROM look")).all():
+            evidence = json.loads(written)
+            for name in _NEW:
+                del evidence[name]
+            for row in evidence["metrics"]:
+                for name in _NEW_OF_A_METRIC:
+                    row.pop(name)
+            values = {"seq": seq, "evidence": json.dumps(evidence)}
+            connection.execute(text("UPDATE look SET evidence = :evidence WHERE seq = :seq"), values)
+
+
+def test_looks_of_the_version_before_are_replayed_by_the_rules_of_that_version(tmp_path: Path) -> None:
+    """Its feedback counted at once; by the present rules, that of this user would still be waiting."""
+    with living(tmp_path, CONFIG.replace("settle_seconds = 0", "settle_seconds = 0.5")) as life:
+        life.start()
+        life.serve(0, 40)
+        life.tick()
+        life.tick()
+        _as_the_version_before_wrote(life)
+        assert same(life) == [True, True]
+        life.write(thumb("live-1", value=False, at=life.now + 1))
+        life.tick()
+
+        *_, present = replayed(life)
+        with life.store.engine.begin() as connection:
+            connection.execute(text("UPDATE look SET evidence = json_remove(evidence, '$.rules') WHERE number = 3"))
+        *_, former = replayed(life)
+
+    assert [found.evidence.of("complaint").units for found in (present, former)] == [40, 40]
+    events = [found.evidence.of("complaint") for found in (present, former)]
+    assert [event.losses + event.wins for event in events] == [0, 1]
+
+
+def test_scores_that_came_late_failed_or_were_made_anew_replay_to_the_last_bit(tmp_path: Path) -> None:
+    with living(tmp_path) as life:
+        life.start()
+        life.serve(0, 30)
+        life.tick()
+        [*agreed] = [o for o in life.store.outcomes("support", 1, 0, 10_000) if o.metric == "agreement"]
+        asked = [replace(o, metric="judge", scorer="judge/1", scored_at=life.now) for o in agreed]
+        life.store.save_outcomes([*asked[:20], *(replace(o, failure="judge_failed: timeout") for o in asked[20:])], [])
+        life.tick()
+        newest = life.store.latest_look("support", 1)
+        assert newest is not None
+        assert newest.state["lanes"] == {"judge": [0, 30]}
+        life.store.save_outcomes([replace(o, scorer="agreement/9", value=-1.0) for o in agreed], [])
+        life.tick()
+
+        looks = life.store.looks("support", 1)
+        assert same(life) == [True] * 3
+
+    assert looks[2].decision.action == "rollback"
+    anew = [look.evidence.of("agreement") for look in looks]
+    assert (anew[2].scorer, anew[2].units, anew[2].losses) == ("agreement/9", 30, 30)
+    assert (anew[1].losses, anew[1].since, anew[2].since) == (0, None, looks[2].at)
 
 
 def test_a_look_that_could_not_be_saved_leaves_no_trace_in_the_next_ones(tmp_path) -> None:

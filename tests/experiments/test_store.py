@@ -2,12 +2,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy.exc import OperationalError
 
 from experiments import migrations
 from experiments.evidence import Action, Decision, Evidence
 from experiments.lifecycle import start
-from experiments.model import Drain, Phase, Role
+from experiments.model import Phase, Role
 from experiments.store import (
     Epoch,
     LoadedExchange,
@@ -175,8 +176,20 @@ def test_a_look_comes_back_as_it_was_stored(store: Store, experiment) -> None:
     store.save_look(_look(1))
     store.save_look(_look(2))
 
-    assert store.looks("support", 1) == [_look(1), _look(2)]
+    assert [replace(look, state={"units": 0}) for look in store.looks("support", 1)] == [_look(1), _look(2)]
     assert store.latest_look("support", 1) == _look(2)
+
+
+def test_of_the_looks_only_the_newest_and_those_that_changed_something_keep_their_state(
+    store: Store, experiment
+) -> None:
+    state = _begin(store, experiment)
+    store.save_look(_look(1))
+    store.save_look(_look(2), _transition(2), state)
+    store.save_look(_look(3))
+    store.save_look(_look(4))
+
+    assert [look.state for look in store.looks("support", 1)] == [{}, {"units": 0}, {}, {"units": 0}]
 
 
 def test_routes_are_what_the_epoch_began_with(store: Store, experiment) -> None:
@@ -209,16 +222,3 @@ def test_a_store_that_was_never_migrated_says_so(tmp_path: Path) -> None:
         empty.routes()
 
     empty.close()
-
-
-def test_a_drain_asked_for_again_is_one_with_the_newest_reason_and_lifting_takes_only_its_own(store: Store) -> None:
-    whole = Drain(backend="int4", since=5.0, actor="ops", reason="new weights")
-    part = Drain(backend="int4", endpoint="http://a", since=6.0, actor="ops", reason="a fan")
-    for drain in (Drain(backend="int4", since=1.0, actor="me", reason="first"), whole, part):
-        store.put_drain(drain)
-    assert store.drains() == [whole, part]
-
-    store.lift_drain("int4")
-    store.lift_drain("int4")
-
-    assert store.drains() == [part]

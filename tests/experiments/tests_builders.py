@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.config.records import Experiment, Guardrail, Match, Policy, Slice, Source
 from experiments.model import CONTROL, TREATMENT, Exchange, Role
-from experiments.store import StoredExchange
+from experiments.store import Outcome, StoredExchange, StoredFeedback
 
 _numbers = itertools.count(1)
 
@@ -34,7 +34,10 @@ def make_experiment(**changes: Any) -> Experiment:
 def make_exchange(seq: int = 0, **changes: Any) -> StoredExchange:
     texts = {
         name: changes.pop(name)
-        for name in ("prompt", "answer", "input_tokens", "output_tokens", "tokens_estimated", "empty")
+        for name in (
+            *("prompt", "answer", "input_tokens", "output_tokens", "tokens_estimated", "empty"),
+            *("server_compute_ms", "server_queue_ms"),
+        )
         if name in changes
     }
     number = next(_numbers)
@@ -65,3 +68,36 @@ def make_pair(
     other = CONTROL if first.exchange.assigned == TREATMENT else TREATMENT
     side = common | {"unit": first.exchange.unit, "role": Role.SHADOW, "assigned": other, "served": other}
     return first, make_exchange(**(side | (shadow or {})))
+
+
+def make_outcome(unit: str, value: float, metric: str = "quality", **changes: Any) -> Outcome:
+    """An outcome of a pair of its own, unless said otherwise; control scored 1."""
+    values: dict[str, Any] = {
+        "pair": f"pair-{next(_numbers)}",
+        "scorer": "exact/1",
+        "experiment": "support",
+        "epoch": 1,
+        "stage": 0,
+        "at": 1000.0,
+        "slices": {},
+        "control_value": 1.0,
+        "treatment_value": 1.0 + value,
+    }
+    return Outcome(**(values | {"unit": unit, "metric": metric, "value": value} | changes))
+
+
+def make_vote(unit: str, value: float, **changes: Any) -> StoredFeedback:
+    """A thumb (1 is up) of a unit of the treatment, for an exchange of its own, unless said otherwise."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "seq": number,
+        "exchange": f"x{number}",
+        "metric": "thumbs_up",
+        "source": "client",
+        "at": 1000.0,
+        "stage": 0,
+        "assigned": TREATMENT,
+        "propensity": 0.2,
+        "exchange_at": 1000.0,
+    }
+    return StoredFeedback(**(values | {"unit": unit, "value": value} | changes))

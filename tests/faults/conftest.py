@@ -12,7 +12,7 @@ from sqlalchemy import event
 from tests_plane import _plane
 
 from experiments.config.records import Config, RouterSettings
-from experiments.recorder import Recorder
+from experiments.journal.recorder import Recorder
 from experiments.store import Store, open_store
 
 __all__ = ["_plane"]

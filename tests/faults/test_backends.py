@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import aiohttp
 import pytest
 
-from experiments.ledger import Ledger
+from experiments.evaluation.ledger import Ledger
 from experiments.model import CONTROL, TREATMENT
 from experiments.store import StoredExchange
 from router.fakes.backend import Behaviour

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 from tests_process import ProxyProcess, proxy_process
 
-from experiments.journal_format import Entry, read_segment
+from experiments.journal.format import Entry, read_segment
 from router.fakes.backend import FakeBackend
 from router.fakes.server import serving
 

@@ -90,4 +90,4 @@ def test_a_controller_that_starts_anew_takes_up_the_same_evidence(life: Life) ->
     life.start()
 
     assert life.store.looks("support", 1) == before
-    assert life.controller._evaluators["support"].looks == 1
+    assert life.controller._evaluators._kept["support"].evaluator.looks == 1

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError
 
-from experiments.journal_format import Entry, encode, end_mark, read_segment, segment_name
+from experiments.journal.format import Entry, encode, end_mark, read_segment, segment_name
 from experiments.model import Exchange
 from experiments.store import Store, open_store
 from experiments.tables import EXCHANGE
@@ -190,7 +190,10 @@ def test_a_postgres_that_cuts_every_connection_delays_and_loses_nothing(
     store.migrate()
     journal = Journal(tmp_path / "journal", segment_bytes=3_000)
     recorder, taken = recorder_of(tmp_path / "journal", store), []
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"  # not those of other tests
+    )
     for _ in range(5):
         taken += [record.id for _ in range(20) if journal.append(record := exchange())]
         with admin.begin() as connection:

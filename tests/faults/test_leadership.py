@@ -18,8 +18,8 @@ from sqlalchemy import event
 from tests_history import CONFIG, Life, good, living, write_config
 
 from experiments.controller import Controller
+from experiments.journal.recorder import Recorder
 from experiments.leadership import LOCK_SUFFIX, Leadership
-from experiments.recorder import Recorder
 from experiments.replay import replay
 from experiments.store import Store, open_store
 from router.processes.workers import bind

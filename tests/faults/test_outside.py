@@ -17,7 +17,7 @@ from tests_plane import Plane
 
 from experiments.config.records import Config, RouterSettings
 from experiments.evidence import Action
-from experiments.recorder import Recorder
+from experiments.journal.recorder import Recorder
 from experiments.scorers import Answer, PairScore
 from experiments.store import open_store
 

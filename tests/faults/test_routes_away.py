@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import pytest
 from tests_config import make_config
 
 from experiments.model import Phase, Route
@@ -54,8 +55,9 @@ async def wait_for(condition) -> None:
 
 
 async def test_f16_control_serves_everyone_until_the_routes_are_read_and_then_the_last_good_ones_hold(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("router.app._STALE_ROUTES_S", 0.5)
     control, treatment, routes = FakeBackend(), FakeBackend(), AwayStore()
     with serving(control) as control_url, serving(treatment) as treatment_url:
         config = make_config(tmp_path / "journal", control_url, treatment_url)
@@ -68,12 +70,16 @@ async def test_f16_control_serves_everyone_until_the_routes_are_read_and_then_th
             statuses += await ask(url)
             by_split = treatment.counts[CHAT]
             routes.away, routes.split_basis_points = True, 0
+            whole = app.not_ready()
             await asyncio.sleep(0.6)  # two polls
             statuses += await ask(url)
+            stale = app.not_ready()
 
     assert set(statuses) == {200}
     assert undecided == 0
     assert told == ["the routes were never read from the store: control serves everyone"]
+    assert whole == []
+    assert stale[0].endswith("s ago: what was decided since is not known here")
     assert 10 < by_split < 50
     assert treatment.counts[CHAT] == 2 * by_split, "the same users, by the last good routes"
     assert control.counts[CHAT] == 180 - 2 * by_split

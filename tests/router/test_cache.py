@@ -40,23 +40,24 @@ def test_the_same_request_gets_the_same_answer_until_its_time_is_over() -> None:
     cache = ResponseCache(Cache(ttl_s=10, max_bytes=2**20), clock)
     key = cache_key("control", 1, request())
     assert key is not None
-    assert cache.get(key) is None
+    assert cache.get(key, "control") is None
     cache.put(key, answer())
 
     clock.now = 9.9
-    assert cache.get(key) is not None
+    assert cache.get(key, "control") is not None
     clock.now = 10.0
-    assert cache.get(key) is None
+    assert cache.get(key, "control") is None
 
 
 def test_hits_misses_and_bytes_are_counted() -> None:
     cache = ResponseCache(Cache(max_bytes=2**20))
-    cache.get(b"a")
+    cache.get(b"a", "control")
     cache.put(b"a", answer(b"x" * 1000))
-    cache.get(b"a")
-    cache.get(b"a")
+    cache.get(b"a", "control")
+    cache.get(b"a", "control")
 
-    assert (cache.hits, cache.misses) == (2, 1)
+    cache.get(b"a", "treatment")
+    assert (cache.hits, cache.misses) == ({"control": 2, "treatment": 1}, {"control": 1})
     assert cache.bytes == answer(b"x" * 1000).size_bytes
 
 
@@ -116,12 +117,12 @@ def test_the_least_recently_used_answers_make_room() -> None:
     cache = ResponseCache(Cache(max_bytes=size * 10))
     for number in range(10):
         cache.put(b"%d" % number, answer(b"x" * 1000))
-    cache.get(b"0")
+    cache.get(b"0", "control")
 
     cache.put(b"new", answer(b"x" * 1000))
 
-    assert cache.get(b"0") is not None
-    assert cache.get(b"1") is None
+    assert cache.get(b"0", "control") is not None
+    assert cache.get(b"1", "control") is None
     assert cache.bytes == size * 10
 
 
@@ -140,11 +141,11 @@ def test_an_answer_is_collected_piece_by_piece_and_kept_when_it_is_complete() ->
     assert filler is not None
     filler.add(b"data: 1\n\n")
     filler.add(b"data: [DONE]\n\n")
-    assert cache.get(b"k") is None
+    assert cache.get(b"k", "control") is None
 
     assert filler.complete()
 
-    kept = cache.get(b"k")
+    kept = cache.get(b"k", "control")
     assert kept is not None
     assert (kept.status, kept.body, kept.stream) == (200, b"data: 1\n\ndata: [DONE]\n\n", True)
 
@@ -157,7 +158,7 @@ def test_too_large_an_answer_is_let_go_while_it_comes() -> None:
         filler.add(b"x" * 1000)
 
     assert not filler.complete()
-    assert (cache.get(b"k"), cache.bytes) == (None, 0)
+    assert (cache.get(b"k", "control"), cache.bytes) == (None, 0)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 301, 400, 429, 500])

@@ -8,7 +8,9 @@ import aiohttp
 import pytest
 
 from experiments.config.serving import ClientLimits
+from experiments.journal.reading import read_texts
 from experiments.model import CONTROL, TREATMENT
+from experiments.privacy.keeping import NOT_KEPT
 from router.fakes.backend import Behaviour
 
 CHAT = "/v1/chat/completions"
@@ -171,12 +173,23 @@ async def test_the_variant_is_named_only_where_the_configuration_says_so(plane) 
 async def test_without_capture_no_text_of_a_request_or_an_answer_leaves_the_proxy(plane) -> None:
     running = plane(split=100, mirror=100, capture="none")
 
-    await post(running.url, b"a secret")
+    await post(running.url, b'{"messages": [{"role": "user", "content": "a secret"}]}')
 
     [live], [shadow] = running.exchanges(1), running.exchanges(1, "shadow")
-    assert [live.request_text, live.response_text, shadow.request_text, shadow.response_text] == [""] * 4
-    assert live.bytes_out > 0
     assert b"secret" not in b"".join(path.read_bytes() for path in running.folder.glob("*.journal"))
+    answered = [read_texts(exchange) for exchange in (live, shadow)]
+    assert [(read.prompt, read.answer) for read in answered] == [(None, NOT_KEPT)] * 2
+    assert all(read.output_tokens and not read.empty and not read.exchange.truncated for read in answered)
+
+
+async def test_what_is_redacted_reaches_the_user_and_not_the_journal(plane) -> None:
+    running = plane(split=100, redact=("[6-9][0-9]{9}",))
+
+    _, _, body = await post(running.url, b'{"messages": [{"role": "user", "content": "I am 9123456780"}]}')
+
+    assert b"echo: I am 9123456780" in body
+    read = read_texts(running.exchanges(1)[0])
+    assert (read.prompt, read.answer) == ("I am [redacted]", "echo: I am [redacted]")
 
 
 async def test_a_failed_control_is_answered_by_the_treatment_only_where_the_configuration_says_so(plane) -> None:

@@ -25,13 +25,11 @@ headers = st.lists(st.tuples(names, values), max_size=8)
 def test_what_is_for_this_hop_alone_never_reaches_the_backend() -> None:
     kept = request_headers([*SECOND_HOP, (b"authorization", b"Bearer key")], plain_text=False)
 
-    assert dict(kept) == {"authorization": "Bearer key"}
+    assert dict(kept) == {b"authorization": b"Bearer key"}
 
 
 def test_what_is_for_this_hop_alone_never_reaches_the_client() -> None:
-    of_backend = [(name.title(), value) for name, value in SECOND_HOP]
-
-    kept = response_headers([*of_backend, (b"Content-Type", b"text/plain")], "the-id")
+    kept = response_headers([*SECOND_HOP, (b"content-type", b"text/plain")], "the-id")
 
     assert kept == [(b"content-type", b"text/plain"), (b"x-touchstone-exchange", b"the-id")]
 
@@ -45,17 +43,17 @@ def test_several_connection_headers_and_their_spaces_and_capitals_are_understood
 def test_length_and_host_are_those_of_the_new_request() -> None:
     sent = [(b"host", b"router"), (b"content-length", b"7"), (b"expect", b"100-continue"), (b"accept", b"*/*")]
 
-    assert dict(request_headers(sent, plain_text=False)) == {"accept": "*/*"}
+    assert dict(request_headers(sent, plain_text=False)) == {b"accept": b"*/*"}
 
 
 def test_the_length_of_an_answer_is_passed_on() -> None:
-    assert (b"content-length", b"7") in response_headers([(b"Content-Length", b"7")], "the-id")
+    assert (b"content-length", b"7") in response_headers([(b"content-length", b"7")], "the-id")
 
 
 def test_a_header_that_comes_twice_stays_twice() -> None:
     cookies = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
 
-    assert request_headers(cookies, plain_text=False).getall("set-cookie") == ["a=1", "b=2"]
+    assert request_headers(cookies, plain_text=False) == cookies
     assert response_headers(cookies, "the-id")[:2] == cookies
 
 
@@ -68,9 +66,9 @@ def test_neither_side_can_speak_in_our_name(name: bytes) -> None:
 def test_an_answer_that_is_to_be_compared_is_asked_for_as_plain_text() -> None:
     sent = [(b"accept-encoding", b"gzip"), (b"accept-encoding", b"br")]
 
-    assert request_headers(sent, plain_text=True).getall("accept-encoding") == ["identity"]
-    assert request_headers(sent, plain_text=False).getall("accept-encoding") == ["gzip", "br"]
-    assert "accept-encoding" not in request_headers([], plain_text=True)
+    assert request_headers(sent, plain_text=True) == [(b"accept-encoding", b"identity")]
+    assert request_headers(sent, plain_text=False) == sent
+    assert not request_headers([], plain_text=True)
 
 
 @given(sent=headers)
@@ -78,9 +76,7 @@ def test_everything_else_arrives_in_order_and_byte_by_byte(sent: list[tuple[byte
     replaced = {b"host", b"content-length", b"expect", b"connection"}
     plain = [(name, value) for name, value in sent if name not in HOP_BY_HOP | replaced]
 
-    to_backend = [
-        (n.encode("latin-1"), v.encode("latin-1")) for n, v in request_headers(plain, plain_text=False).items()
-    ]
+    to_backend = request_headers(plain, plain_text=False)
     to_client = response_headers(plain, "the-id")
 
     assert to_backend == plain
@@ -91,7 +87,7 @@ def test_everything_else_arrives_in_order_and_byte_by_byte(sent: list[tuple[byte
 def test_whatever_connection_names_is_dropped_on_both_ways(sent: list[tuple[bytes, bytes]], hop: bytes) -> None:
     declared = [*sent, (b"connection", hop), (hop, b"for this hop")]
 
-    assert hop.decode() not in request_headers(declared, plain_text=False)
+    assert hop not in dict(request_headers(declared, plain_text=False))
     assert hop not in dict(response_headers(declared, "the-id"))
 
 

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+from tests_config import make_config
 
-from experiments.journal_format import Damaged, End, Entry, encode, end_mark, read_segment
+from experiments.journal.format import Damaged, End, Entry, encode, end_mark, read_segment
 from experiments.model import Exchange, Feedback
+from experiments.privacy.keeping import Keeping
 from router.journal import Journal, folder_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -430,3 +432,24 @@ def test_the_size_of_a_folder_is_that_of_its_segments(tmp_path: Path) -> None:
 
 def test_a_journal_says_in_one_line_how_it_is(tmp_path: Path) -> None:
     assert repr(Journal(tmp_path)) == f"<Journal {tmp_path} [0 written, 0 shed]>"
+
+
+def test_what_is_not_to_be_kept_is_in_no_byte_of_the_file(tmp_path: Path) -> None:
+    config = make_config(tmp_path, "http://127.0.0.1:9", "http://127.0.0.1:9", redact=(r"[6-9]\d{9}",))
+    silent = config.experiments["support"].model_copy(update={"redact": (), "capture": "none"})
+    experiments = config.experiments | {"billing": silent}
+    keep = Keeping(config.model_copy(update={"experiments": experiments}))
+    request, answer = '{"prompt":"call 9876543210 please"}', '{"choices":[{"text":"calling 9876543210"}]}'
+    sizes = {"bytes_in": len(request), "bytes_out": len(answer)}
+    journal = Journal(tmp_path, keep=keep)
+
+    for name in experiments:
+        made = Exchange(id=name, at=1.0, experiment=name, request_text=request, response_text=answer, **sizes)
+        assert journal.append(made)
+    assert journal.append(Feedback(exchange="support", metric="thumb", value=True, at=1.0))
+
+    first, second = segments(tmp_path)[0].read_bytes().splitlines()[:2]
+    assert b"9876543210" not in first + second
+    assert b"call [redacted] please" in first
+    assert b"calling" not in second
+    journal.close()

@@ -151,7 +151,13 @@ async def test_a_body_of_100_mb_is_refused_while_others_are_served(plane) -> Non
         for _ in range(100):
             yield b"x" * 2**20
 
-    async with aiohttp.ClientSession() as session:
+    sockets = []
+
+    def opened(address) -> socket.socket:
+        sockets.append(socket.socket(*address[:3]))
+        return sockets[-1]
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=opened)) as session:
         announced = session.post(running.url + CHAT, data=io.BytesIO(b"x" * 2**21))
         async with announced as response:
             error = (await response.json())["error"]
@@ -159,6 +165,10 @@ async def test_a_body_of_100_mb_is_refused_while_others_are_served(plane) -> Non
         big = asyncio.ensure_future(_post_until_refused(session, running.url + CHAT, endless()))
         assert (await ask(running.url))[0] == 200
         assert await big == 413
+    # The client that was cut off while it still had bytes to send ends later than its session.
+    async with asyncio.timeout(20):
+        while any(each.fileno() >= 0 for each in sockets):  # noqa: ASYNC110  # aiohttp has no event for it
+            await asyncio.sleep(0.01)
 
 
 async def _post_until_refused(session, url: str, data) -> int:

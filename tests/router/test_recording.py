@@ -77,7 +77,7 @@ def test_an_answer_without_a_byte_has_no_times() -> None:
 def test_a_stream_is_known_by_its_content_type(content_type: bytes, stream: bool) -> None:
     recording = Recording(dict(FIELDS), 10)
 
-    recording.answered("original", "http://a", 200, ((b"Server", b"x"), (b"Content-Type", content_type)))
+    recording.answered("original", "http://a", 200, ((b"server", b"x"), (b"content-type", content_type)))
 
     exchange = recording.finish()
     assert (exchange.backend, exchange.endpoint, exchange.status) == ("original", "http://a", 200)

@@ -11,12 +11,12 @@ CHAT = "/v1/chat/completions"
 BODY = {"model": "support", "messages": [{"role": "user", "content": "hello"}]}
 
 
-async def _send(url: str, count: int) -> list[float]:
+async def _send(url: str, count: int, **more: bool) -> list[float]:
     latencies = []
     async with aiohttp.ClientSession() as session:
         for number in range(count):
             started = time.monotonic()
-            async with session.post(url + CHAT, json=BODY, headers={"x-user-id": f"u{number}"}) as response:
+            async with session.post(url + CHAT, json=BODY | more, headers={"x-user-id": f"u{number}"}) as response:
                 assert response.status == 200
                 await response.read()
             latencies.append(time.monotonic() - started)
@@ -99,3 +99,28 @@ async def test_a_mirror_that_fails_is_an_outcome_of_its_variant(plane) -> None:
 
     shadows = await asyncio.to_thread(running.exchanges, 5, "shadow")
     assert {(s.error, s.status) for s in shadows} == {("status", 500)}
+
+
+async def test_over_a_connection_that_is_free_the_mirror_goes_without_a_task_and_is_recorded_the_same(plane) -> None:
+    running = plane(split=0, mirror=100)
+
+    await _send(running.url, 30)
+
+    shadows = await asyncio.to_thread(running.exchanges, 30, "shadow")
+    assert {(s.error, s.status, s.backend, bool(s.endpoint)) for s in shadows} == {("", 200, "int4", True)}
+    assert all(s.response_text and s.latency_ms and s.ttft_ms for s in shadows)
+    assert len(running.app.shadows) == 0
+
+
+async def test_a_mirror_that_breaks_off_or_stalls_inside_its_answer_says_so(plane) -> None:
+    running = plane(split=0, mirror=100, settings={"between_bytes_timeout_s": 0.4})
+    await _send(running.url, 2)  # from here on there is a connection to be had
+
+    running.treatment.behaviour = Behaviour(break_after_chunks=1)
+    await _send(running.url, 1, stream=True)
+    await asyncio.to_thread(running.exchanges, 3, "shadow")
+    running.treatment.behaviour = Behaviour(chunk_delay_ms=60_000)
+    await _send(running.url, 2, stream=True)
+
+    shadows = await asyncio.to_thread(running.exchanges, 5, "shadow")
+    assert [s.error for s in shadows] == ["", "", "reset", "timeout", "timeout"]

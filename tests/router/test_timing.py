@@ -1,7 +1,9 @@
 """Ids: valid UUIDs of version 7, unique, in the order of their time, and their time can be read back."""
 
+import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -95,3 +97,22 @@ def test_another_id_has_no_time(text: str) -> None:
 )
 def test_what_is_no_uuid_has_no_time(text: str) -> None:
     assert uuid7_seconds(text) is None
+
+
+def test_neither_threads_nor_a_fork_give_an_id_twice() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = [found for some in pool.map(lambda _: [uuid7() for _ in range(500)], range(8)) for found in some]
+    reading, writing = os.pipe()
+    uuid7()  # there is randomness left over
+    if not (child := os.fork()):
+        os.write(writing, "".join(uuid7()[15:] for _ in range(20)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 4096).decode()
+    ours = "".join(uuid7()[15:] for _ in range(20))
+
+    assert len(set(ids)) == 4_000
+    assert len(theirs) == len(ours)
+    assert not {theirs[at : at + 21] for at in range(0, len(theirs), 21)} & {
+        ours[at : at + 21] for at in range(0, len(ours), 21)
+    }

@@ -38,7 +38,9 @@ def test_before_the_controller_ever_ran_every_configured_experiment_is_a_draft(l
 
     view = views.status(life.store, life.config)
 
-    assert plain(view) == [
+    [row] = plain(view)
+    savings = row.pop("savings")
+    assert [row] == [
         {
             "experiment": "support",
             "phase": "draft",
@@ -46,17 +48,34 @@ def test_before_the_controller_ever_ran_every_configured_experiment_is_a_draft(l
             "live": 0,
             "pairs": 0,
             "units": 0,
-            "says": "not started",
+            "says": "Not started: control serves everyone.",
+            "tone": "neutral",
             "epoch": 0,
+            "stage": 0,
+            "looked_at": None,
         }
     ]
-    assert "not started" in shown(view)
+    assert [saving["why_not"] for saving in savings["projections"]] == ["no request has come in yet"] * 4
+    assert "Not started" in shown(view)
+
+
+def test_of_several_treatments_each_says_that_it_is_one_of_them(tmp_path: Path) -> None:
+    several = CONFIG.replace('treatment = "int4"', 'treatments = ["int4", "int8"]')
+    several = several.replace(
+        "[experiments.support]", '[backends.int8]\nurl = "http://127.0.0.1:9"\n[experiments.support]'
+    )
+    with living(tmp_path, several) as life:
+        life.store.migrate()
+        rows = plain(views.status(life.store, life.config))
+
+    assert [row["experiment"] for row in rows] == ["support.int4", "support.int8"]
+    assert all(row["says"].endswith("One of 2 treatments of support.") for row in rows)
 
 
 def test_before_the_first_look_it_says_so(life: Life) -> None:
     life.start()
 
-    assert plain(views.status(life.store, life.config))[0]["says"].endswith("no evidence yet.")
+    assert plain(views.status(life.store, life.config))[0]["says"].startswith("Cannot tell yet")
     assert shown(views.explain(life.store, life.config, "support")) == "support: no look has been taken yet\n"
 
 
@@ -70,7 +89,7 @@ def test_status_counts_what_the_latest_look_counted(life: Life) -> None:
 
     assert (row["phase"], row["split"], row["epoch"]) == ("running", "10 %", 1)
     assert (row["live"], row["pairs"], row["units"]) == (20, 20, 20)
-    assert "still running" in row["says"]
+    assert row["says"].startswith("Cannot tell yet")
 
 
 @pytest.mark.parametrize(
@@ -213,3 +232,11 @@ def test_a_second_epoch_starts_its_own_history_and_the_first_one_is_still_told(l
         assert (row["phase"], row["epoch"], row["units"]) == ("running", 2, 0)
         assert shown(explained) == "support: no look has been taken yet\n"
         assert [t["to_phase"] for t in plain(explained)["transitions"]] == ["running", "running", "promoted", "running"]
+
+
+def test_the_data_of_a_view_are_indented_json_whatever_its_parts_are() -> None:
+    view = views.View({"split": 0.5}, ["half"])
+
+    assert json.loads(view.json()) == {"split": 0.5}
+    assert view.json().count("\n") == 2
+    assert view.ok

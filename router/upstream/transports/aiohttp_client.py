@@ -16,12 +16,15 @@ from yarl import URL
 
 from experiments.model import ErrorKind
 from router.errors import UpstreamError
+from router.headers import BackendHeaders
 from router.upstream.transports.base import Body, Limits, refuse_if_exhausted
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
 _ONE_PIECE_BYTES = 2**20
 _NO_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _REMEMBERED_URLS = 1_000
+
+_VERSIONS = (aiohttp.HttpVersion10, aiohttp.HttpVersion11)
 
 
 class ClientAnswer:
@@ -35,7 +38,7 @@ class ClientAnswer:
         # The bare method, not a coroutine around it: every piece of every stream would pay for that frame.
         self.read = response.content.readany
         self.status = response.status
-        self.headers = response.raw_headers
+        self.headers = tuple((name.lower(), value) for name, value in response.raw_headers)
 
     @property
     def arrived_bytes(self) -> int:
@@ -84,25 +87,26 @@ class ClientTransport:
             max_field_size=65_536,
         )
 
-    async def open(
-        self, base_url: str, method: str, target: str, headers: CIMultiDict[str], body: Body
-    ) -> ClientAnswer:
+    async def open(self, base_url: str, method: str, target: str, headers: BackendHeaders, body: Body) -> ClientAnswer:
         """Send a request and wait for the response's headers.
 
         Raises:
             UpstreamError: No response was had.
         """
         data: Any = _payload(body) if isinstance(body, bytes) else body
+        sent = CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in headers)
         if not isinstance(body, bytes) and body.length is not None:
-            headers = headers.copy()
-            headers["content-length"] = str(body.length)
+            sent["content-length"] = str(body.length)
         try:
             response = await self._session.request(
-                method, self._url(base_url, target), headers=headers, data=data, allow_redirects=False
+                method, self._url(base_url, target), headers=sent, data=data, allow_redirects=False
             )
         except _FAILURES as error:
             refuse_if_exhausted(error)
             raise translate(error) from error
+        if response.version not in _VERSIONS:
+            response.close()
+            raise UpstreamError(ErrorKind.MALFORMED, "the answer is not HTTP/1.1")
         connection = response.connection
         if connection is not None and connection.protocol is not None:
             # aiohttp would set a timer anew for every piece of a stream; `Upstream.sweep` watches all bodies with one.
@@ -122,6 +126,14 @@ class ClientTransport:
                 self._urls.clear()
             url = self._urls[key] = URL(base_url + target, encoded=True)
         return url
+
+
+def _text(value: bytes) -> str:
+    """Return a header's value as aiohttp wants it, which writes UTF-8: what is none does not go as it came."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _payload(body: bytes) -> bytes | BytesIO | None:

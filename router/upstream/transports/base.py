@@ -6,12 +6,12 @@ import errno
 from collections.abc import AsyncIterator, Awaitable
 from typing import NamedTuple, Protocol
 
-from multidict import CIMultiDict
-
 from router.errors import OverloadedError
+from router.headers import BackendHeaders
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+"""Of an answer, in order: names in lower case."""
 
 
 class StreamedBody(Protocol):
@@ -64,7 +64,7 @@ class Answer(Protocol):
 class Transport(Protocol):
     """Opens answers; holds the connections of one process."""
 
-    async def open(self, base_url: str, method: str, target: str, headers: CIMultiDict[str], body: Body) -> Answer:
+    async def open(self, base_url: str, method: str, target: str, headers: BackendHeaders, body: Body) -> Answer:
         """Send a request and wait for the response's headers.
 
         An answer may come before the whole of a streamed body was sent; when it is closed, the rest stays unsent. The

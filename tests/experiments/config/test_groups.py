@@ -45,6 +45,30 @@ def test_a_given_salt_is_that_of_the_division_and_the_root_of_each_own(several: 
     assert {e.cohort.salt for e in found.values() if e.cohort} == {"s"}
 
 
+def test_each_of_k_treatments_has_a_kth_of_the_chance_of_a_false_promotion_and_all_of_that_of_a_false_rollback(
+    good: str, several: str, write: Write
+) -> None:
+    given = several.replace("[experiments.support.policy]", "[experiments.support.policy]\nalpha_promote = 0.04")
+    one = load(write(good), {}).experiments["support"].policy
+
+    by_default, asked_for = (
+        [experiment.policy for experiment in load(write(text), {}).experiments.values()] for text in (several, given)
+    )
+
+    assert [policy.alpha_promote for policy in by_default] == [one.alpha_promote / 2] * 2
+    assert [policy.alpha_promote for policy in asked_for] == [0.02, 0.02]
+    assert {policy.alpha_rollback for policy in by_default} == {one.alpha_rollback}
+
+
+@pytest.mark.parametrize("alpha", ["0", "1", "2", "true", '"x"'])
+def test_an_alpha_that_is_none_is_refused_as_it_stands_in_the_file(several: str, told: Tell, alpha: str) -> None:
+    problems = told(
+        several.replace("[experiments.support.policy]", f"[experiments.support.policy]\nalpha_promote = {alpha}")
+    )
+
+    assert any(f"policy.alpha_promote = {alpha}: must be" in problem for problem in problems), problems
+
+
 def test_another_order_of_the_treatments_moves_nobody_and_another_treatment_begins_anew(
     several: str, write: Write
 ) -> None:
@@ -71,6 +95,7 @@ def test_an_experiment_with_one_treatment_sees_everyone(good: str, write: Write)
         ("treatments = [5]", 19, "treatments.0 = 5: must be a text in quotes"),
         ("treatments = []", 19, "treatments = []: must not be empty"),
         ('treatments = "int8"', 19, 'treatments = "int8": must be a list'),
+        ("treatments = {}", 19, "treatments: must be a list"),
         (
             'treatment = "int4"\ntreatments = ["int8"]',
             20,

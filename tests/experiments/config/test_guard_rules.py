@@ -5,6 +5,7 @@ import pytest
 from experiments.config import load
 from experiments.config.guarding import Gate, Trips
 
+GUARDRAILS = 'quality = { scorer = "exact", margin = 0.02 }\nerrors = { max_relative = 1.5 }\n'
 WAIVED = "experiments.support.policy.waived_slices.0"
 
 
@@ -36,6 +37,22 @@ def test_a_gate_that_asks_for_a_golden_set_needs_one(good: str, told) -> None:
     [problem] = told(text + "[experiments.support.gate]\ngolden = true")
 
     assert "gate.golden = true: needs a golden set: name one as `golden` in [experiments.support]" in problem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("mirror_percent = 25\n", "", "compares control's answers with its own: set mirror_percent in"),
+        (GUARDRAILS, "thumbs_up = { feedback = true, max_relative = 1.3 }\n", "needs a guardrail with a margin in"),
+    ],
+)
+def test_an_a_a_run_without_pairs_would_never_end(good: str, told, old: str, new: str, said: str) -> None:
+    assert old in good
+    text = good.replace(old, new) + "[experiments.support.gate]\naa_units = 300"
+
+    problems = told(text)
+
+    assert any("gate.aa_units = 300: " in problem and said in problem for problem in problems), problems
 
 
 def test_a_holdback_that_is_not_mirrored_compares_nothing(good: str, told) -> None:

@@ -77,7 +77,7 @@ EXPERIMENT: list[Case] = [
     ('"body:metadata.tenant"', '{ attribute = "tenant" }', 19, 'must be "header:NAME"'),
     ("body:metadata.tenant", "header:X-Language", 19, 'there is a slice attribute "x-language" already'),
     ("body:metadata.tenant", "langage", 19, 'slices.1 = "langage": must be "header:NAME", "cookie:NAME" or "body:'),
-    ("body:metadata.tenant", "langage", 19, '"script" or "code_switched" (did you mean "language"?)'),
+    ("body:metadata.tenant", "langage", 19, '"code_switched", or "exposed_before" (did you mean "language"?)'),
     ("body:metadata.tenant", "code-switched", 19, '(did you mean "code_switched"?)'),
     ('"body:metadata.tenant"', '"language", "header:language"', 19, 'slices.2 = "header:language": there is a slice'),
     (
@@ -134,7 +134,7 @@ METRICS: list[Case] = [
     ('scorer = "exact"', 'scorer = "label", label = "json:a..b"', 23, 'must be "json:path.to.field"'),
     ('scorer = "exact"', 'scorer = "label", label = "regex:("', 23, "with exactly one group"),
     ('scorer = "exact"', 'scorer = "label", label = "regex:(a)(b)"', 23, "with exactly one group"),
-    ('scorer = "exact"', 'scorer = "label", label = "regex:(a{99999999999})"', 23, "with exactly one group"),
+    ('scorer = "exact"', 'scorer = "label", label = "regex:(?<=a)(b)"', 23, "in RE2's syntax"),
     ('scorer = "exact"', 'scorer = "exact", label = "json:a"', 23, 'is for scorer = "label" or "golden" only'),
     ('scorer = "exact", ', "", 23, "quality: needs a scorer (exact, agreement, ...: docs/scorers.md has all) or feed"),
     ('golden = "golden.jsonl"', "", 23, "name a golden set as `golden` in [experiments.support]"),
@@ -145,7 +145,12 @@ METRICS: list[Case] = [
     ("errors = { max_relative = 1.5", "erors = { max_relative = 1.5", 24, '(did you mean "errors"?)'),
     ('better_by = "30%"', 'better_by = "a third"', 27, 'must be a share such as "30%" or 0.3'),
     ('better_by = "30%"', 'better_by = "100%"', 27, 'must be a share such as "30%" or 0.3'),
-    ("cost = {", "costs = {", 27, 'goals.costs: must be "latency", "ttft" or "cost" (did you mean "cost"?)'),
+    (
+        "cost = {",
+        "costs = {",
+        27,
+        'goals.costs: must be "latency", "ttft", "inter_token", "cost", "energy" or "carbon" (did you mean "cost"?)',
+    ),
     ("price = { input = 0.5, output = 1.0 }", "", 27, 'goals.cost: needs a price on the backend "int4"'),
     ("thumbs_up = { feedback = true }", "thumbs_up = {}", 30, "needs a scorer"),
     ("thumbs_up = {", "quality = {", 30, "there is a metric of this name under guardrails already"),
@@ -229,3 +234,20 @@ def test_two_experiments_told_apart_by_path_model_or_header_are_fine(good: str, 
     headers = good.replace('model = "support"', 'headers = { X-Team = "web" }')
     twin = _twin(headers).replace('X-Team = "web"', 'x-team = "app"')
     assert list(load(write(headers + twin), {}).experiments) == ["support", "twin"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('"tennant=acme" = 50', '"tennant=acme" = 50: is of no slice of this experiment; its slices: '),
+        ('"tennant=acme" = 50', '(did you mean "tenant=acme"?)'),
+        ('"tenant=acme" = 25', "must be above mirror_percent (25): so much is mirrored in any case"),
+        ('"tenant=acme" = 101', '"tenant=acme" = 101: must be'),
+        ("tenant = 50", 'tenant = 50: must be "attribute=value"'),
+        ('"tenant=" = 50', 'must be "attribute=value"'),
+    ],
+)
+def test_a_slice_that_cannot_be_mirrored_more_is_told_at_its_line(good: str, told: Tell, more: str, said: str) -> None:
+    [problem] = told(good.replace("mirror_percent = 25\n", f"mirror_percent = 25\nmirror_slices = {{ {more} }}\n"))
+
+    assert said in problem

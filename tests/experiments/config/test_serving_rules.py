@@ -46,6 +46,11 @@ REFUSED = [
     (SPLIT, f'{SPLIT}\nmirror_exclude = ["tools", "statefull"]', 18, '(did you mean "stateful"?)'),
     (SPLIT, f'{SPLIT}\nmirror_exclude = ["header:a b"]', 18, 'or "header:NAME"'),
     (SPLIT, f'{SPLIT}\ncapture = "none"', 24, 'quality.scorer = "exact": compares texts, and capture = "none" keeps'),
+    (SPLIT, f"{SPLIT}\nredact = ['[6-9]\\d{{9}}', '(']", 18, 'redact.1 = "(": is no pattern of RE2: missing )'),
+    (SPLIT, f"{SPLIT}\nredact = ['(a)\\1']", 18, "is no pattern of RE2: invalid escape sequence"),
+    (SPLIT, f"{SPLIT}\nredact = ['x*']", 18, 'redact.0 = "x*": matches the empty text'),
+    (SPLIT, f"{SPLIT}\nredact = ['\\b']", 18, "matches the empty text"),
+    ("workers = 2", "capture_bytes = 0", 23, 'quality.scorer = "exact": needs the answers, and router.capture_bytes'),
 ]  # fmt: skip
 
 
@@ -78,6 +83,7 @@ def test_what_cannot_be_served_is_refused_at_its_line(
         (URL, f'{URL}\nwarmup = {{ requests = "golden.jsonl" }}'),
         (SPLIT, f'{SPLIT}\nmirror_exclude = ["tools", "stateful", "not_idempotent", "header:X-Tools"]'),
         (SPLIT, f'{SPLIT}\ncapture = "hashed"'),
+        (SPLIT, f"{SPLIT}\nredact = ['[6-9]\\d{{9}}', '(?i)aadhaar']"),
     ],
 )
 def test_what_can_be_served_is_not_refused(good: str, write: Write, old: str, new: str) -> None:
@@ -102,3 +108,23 @@ def test_an_admin_port_opened_by_the_environment_needs_tokens_too(good: str, tol
     [problem] = told(good, {"TOUCHSTONE_ROUTER_ADMIN": "0.0.0.0:8081"})
 
     assert problem.startswith('environment  TOUCHSTONE_ROUTER_ADMIN = "0.0.0.0:8081": is not on loopback')
+
+
+@pytest.mark.parametrize("scorer", ["truncated", "tool_calls", "empty"])
+def test_figures_are_scored_where_no_text_is_kept_and_nothing_is_left_to_redact(
+    good: str, write: Write, told: Tell, scorer: str
+) -> None:
+    kept = good.replace(SPLIT, f'{SPLIT}\ncapture = "none"').replace('scorer = "exact"', f'scorer = "{scorer}"')
+    assert load(write(kept), {}).experiments
+
+    [problem] = told(kept.replace(SPLIT, f"{SPLIT}\nredact = ['secret']"))
+
+    assert problem.endswith('is pointless: capture = "none" keeps no text')
+
+
+def test_a_slice_of_the_prompt_needs_recorded_bytes(good: str, told: Tell) -> None:
+    changed = good.replace("workers = 2", "capture_bytes = 0").replace('"body:metadata.tenant"', '"script"')
+
+    problems = told(changed)
+
+    assert any('"script": needs the prompt, and router.capture_bytes = 0' in problem for problem in problems)

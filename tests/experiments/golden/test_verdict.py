@@ -158,7 +158,7 @@ def test_a_policy_that_makes_no_sense_is_refused(bad: dict[str, float]) -> None:
         GatePolicy(**bad)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(wins=st.integers(0, 30), losses=st.integers(0, 30))
 def test_the_p_value_of_harm_is_that_of_the_exact_test(wins: int, losses: int) -> None:
     found = verdict(run((wins, WRONG, OK), (losses, OK, WRONG), (5, OK, OK)))
@@ -178,7 +178,7 @@ results = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(results=results, repeat=st.integers(1, 5))
 def test_one_more_loss_never_improves_a_verdict(results: list[ItemResult], repeat: int) -> None:
     better = results * repeat
@@ -191,7 +191,7 @@ def test_one_more_loss_never_improves_a_verdict(results: list[ItemResult], repea
     assert RANK.index(verdict(worse).result) <= RANK.index(verdict(better).result)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(results=results)
 def test_every_verdict_has_a_reason_can_be_stored_and_counts_every_pair_once(results: list[ItemResult]) -> None:
     found = verdict(results)

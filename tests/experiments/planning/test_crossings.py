@@ -9,7 +9,7 @@ import pytest
 
 from analysis.event_coin import log_e_event_counts
 from analysis.sequential import p_one_sided
-from experiments.evaluation import BURN_IN, N_STAR
+from experiments.evaluation.evaluator import BURN_IN, N_STAR
 from experiments.planning.crossings import plan_events, plan_goal
 from experiments.planning.metrics import MetricPlan, Supply
 

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.config.records import Cohort, Experiment, Goal, Guardrail, Policy, Slice, Source
 from experiments.config.serving import Backend, Price
-from experiments.evaluation import margins, rollback_weights
+from experiments.evaluation.evaluator import margins, rollback_weights
 from experiments.evidence import Kind
 from experiments.planning.cautions import Code
 from experiments.planning.metrics import MetricPlan, Question, Supply, plan_harm

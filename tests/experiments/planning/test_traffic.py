@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.config.records import Source
-from experiments.config.serving import Price
 from experiments.planning.traffic import Expectations, ExpectationsError, Flow, parse_expectations
 from tests.experiments.tests_builders import make_experiment
 
@@ -58,7 +57,6 @@ def test_what_is_not_given_stays_unknown() -> None:
 
     assert expected.discordance_of("quality") is None
     assert expected.discordance_of("errors") is None
-    assert expected.cost_usd(Price(input=1, output=2)) is None
 
 
 def test_discordant_failures_follow_from_the_error_rate_unless_they_are_given() -> None:
@@ -67,13 +65,6 @@ def test_discordant_failures_follow_from_the_error_rate_unless_they_are_given() 
     assert expected.discordance_of("errors") == pytest.approx(0.18)
     given_too = expected.model_copy(update={"discordance": {"errors": 0.05}})
     assert given_too.discordance_of("errors") == 0.05
-
-
-def test_the_price_of_a_request_is_that_of_its_tokens() -> None:
-    expected = Expectations(requests_per_day=100, units_per_day=50, input_tokens=400, output_tokens=100)
-
-    assert expected.cost_usd(Price(input=0.5, output=1.5)) == pytest.approx(0.00035)
-    assert expected.cost_usd(None) is None
 
 
 def test_a_unit_counts_once_however_often_it_comes_back() -> None:

@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.config import ConfigError, load
+from experiments.config.asking import Judge
 from experiments.config.records import Guardrail, Monitor
 from experiments.golden.sets import Expected
-from experiments.scorers import Answer, PairScore, ScorerError
-from experiments.scorers.catalogue import OURS, build, factory, names, needs_reference, scorer_for
+from experiments.scorers import Answer, Asked, Failed, PairScore, ScorerError
+from experiments.scorers.catalogue import ASKING, OURS, build, factory, names, needs_reference, scorer_for
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
@@ -86,6 +87,7 @@ wants = st.none() | st.builds(Expected, exact=st.text(max_size=3), label=st.just
 
 
 @pytest.mark.parametrize("name", OURS)
+@settings(deadline=None)  # the first text has some of them load a model
 @given(control=answers, treatment=answers, expected=wants)
 def test_each_of_ours_scores_any_pair_within_bounds(name: str, control: Answer, treatment: Answer, expected) -> None:
     found = build(name, KEYS.get(name, {})).score(control, treatment, expected)
@@ -194,8 +196,29 @@ def test_a_package_that_cannot_be_loaded_or_makes_no_scorer_is_refused(installed
     assert factory("chrf").__module__ == "experiments.scorers.chrf"  # a name of ours cannot be taken
 
 
+def test_the_pages_scorer_that_asks_is_chosen_by_name_and_must_name_a_backend(installed, problems) -> None:
+    code = _block("python", "class Moderated")
+    installed("touchstone_moderated", code, "moderated = touchstone_moderated:Moderated")
+    yes, no = Answer("yes", ok=True), Answer("no", ok=True)
+
+    assert problems('scorer = "moderated", options = { backend = "int4" }') == []
+    [problem] = problems('scorer = "moderated", options = { backend = "int5" }')
+    assert 'options.backend = "int5": is no backend (did you mean "int4"?)' in problem
+    scorer = scorer_for(Monitor(name="safe", scorer="moderated", options={"backend": "int4"}))
+    assert [question.path for question in scorer.questions("p", yes, no)] == ["/v1/moderations"]
+    replies = [b'{"results": [{"flagged": false}, {"flagged": true}]}']
+    assert scorer.read("p", yes, no, replies) == Asked(PairScore(1, 0), {})
+    assert isinstance(scorer.read("p", yes, no, [b"{}"]), Failed)
+    assert scorer.read("p", yes, Answer(None, ok=False), []) == Asked(PairScore(1, 0), {})
+
+
+def test_who_wants_a_score_at_once_gets_no_scorer_that_asks() -> None:
+    with pytest.raises(ScorerError, match="asks another server"):
+        build("judge", {"judge": Judge(backend="big")})
+
+
 def test_the_page_names_every_scorer() -> None:
-    assert [name for name in OURS if f"`{name}`" not in PAGE] == []
+    assert [name for name in (*OURS, *ASKING) if f"`{name}`" not in PAGE] == []
 
 
 def test_a_scorer_that_is_not_there_cannot_be_made() -> None:

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.golden.sets import Expected
-from experiments.scorers import Answer, PairScore
-from experiments.scorers.label import Label
+from experiments.config.records import Guardrail
+from experiments.golden.sets import Expected, GoldenItem, GoldenSet
+from experiments.scorers import Answer, PairScore, ScorerError
+from experiments.scorers.base import DetailedScore
+from experiments.scorers.label import Label, is_extractor
+from experiments.scoring.experiment_scorer import ExperimentScorer
+from tests.experiments.tests_builders import make_experiment, make_pair
 
 
 def ok(text: str | None) -> Answer:
@@ -82,6 +86,18 @@ def test_the_reference_is_a_label_or_the_label_inside_the_exact_answer(
     assert Label("json:intent").score(*answers, expected) == (None if score is None else PairScore(*score))
 
 
+def test_a_pattern_that_takes_others_for_ever_does_not() -> None:
+    # Python's own `re` would need more than a lifetime for it.
+    assert Label("regex:^(?:a|a)*(b)$").extract("a" * 20_000) is None
+
+
+@pytest.mark.parametrize("pattern", ["(?<=a)(b)", r"(a)\1", "("])
+def test_a_pattern_that_could_hang_or_cannot_be_read_is_refused(pattern: str) -> None:
+    assert not is_extractor(f"regex:{pattern}")
+    with pytest.raises(ScorerError, match="RE2"):
+        Label(f"regex:{pattern}")
+
+
 def test_what_is_extracted_is_part_of_the_version_that_every_outcome_carries() -> None:
     assert Label("json:a").version != Label("json:b").version
     assert Label("json:a").version == Label("json:a").version
@@ -119,3 +135,32 @@ def test_a_regular_expression_is_searched_for_and_its_first_group_taken(text: st
 def test_a_label_is_spelled_as_json_spells_it(json_value: str, label: str) -> None:
     answer = Answer(f'{{"ok": {json_value}}}', ok=True)
     assert Label("json:ok").score(answer, answer, Expected(label=label)) == PairScore(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answered", "kept"),
+    [
+        (ok('{"intent": "refund"}'), "refund"),
+        (ok('{"intent": "track"}'), "track"),
+        (ok("no JSON"), None),
+        (Answer('{"intent": "refund"}', ok=False), None),
+        (ok('{"intent": "' + "my address is " * 9 + '"}'), "(too long for a label)"),
+    ],
+)
+def test_the_labels_are_kept_beside_the_scores_and_no_text_is(answered: Answer, kept: str | None) -> None:
+    score = Label("json:intent").score(ok('{"intent": "refund"}'), answered, REFUND)
+
+    assert isinstance(score, DetailedScore)
+    assert score.detail == {"expected": "refund", "control": "refund", "treatment": kept}
+
+
+def test_an_outcome_has_the_labels_of_its_pair() -> None:
+    golden = GoldenSet([GoldenItem(id="1", request={"prompt": "why?"}, expected=REFUND)])
+    metric = Guardrail(name="intent", scorer="label", label="json:intent", margin=0.02)
+    pair = make_pair(*({"prompt": "why?", "answer": f'{{"intent": "{intent}"}}'} for intent in ("refund", "track")))
+
+    outcomes = ExperimentScorer(make_experiment(guardrails=(metric,)), golden).outcomes(*pair)
+
+    found = {outcome.metric: outcome.detail for outcome in outcomes}
+    assert found["intent"] == {"expected": "refund", "control": "refund", "treatment": "track"}
+    assert found["errors"] is None

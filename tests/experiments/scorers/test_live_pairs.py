@@ -9,7 +9,7 @@ from tests_builders import make_experiment, make_pair
 
 from experiments.config.records import Monitor
 from experiments.scorers import PairScore
-from experiments.scoring import STEPS, ExperimentScorer
+from experiments.scoring.experiment_scorer import STEPS, ExperimentScorer
 from experiments.stored import StoredExchange
 
 MONITORS = tuple(

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_history import bad, living
 
+from experiments.drains import DrainEvent
 from experiments.evidence import Action, Code, Decision, Evidence, Interval, Kind, MetricEvidence, Reason, Verdict
-from experiments.model import Drain, Phase
+from experiments.golden.store import GoldenRun
+from experiments.model import Phase
 from experiments.stored import Look, Transition
 from experiments.telling.audit import AuditRow, as_csv, as_json_lines, audit, evidence_line, guarded
 
@@ -75,6 +77,8 @@ def test_a_transition_is_told_with_the_evidence_of_its_look() -> None:
         ({"from_phase": Phase.DRAFT, "to": Phase.RUNNING, "number": None}, "epoch started"),
         ({"to": Phase.RUNNING, "to_stage": 1}, "stage changed"),
         ({"to": Phase.PROMOTED}, "promoted"),
+        ({"from_phase": Phase.GATED, "to": Phase.GATED, "split_basis_points": 5_000}, "A/A run started"),
+        ({"from_phase": Phase.GATED, "to": Phase.GATED}, "A/A run ended"),
         ({"from_phase": Phase.PAUSED, "to": Phase.RUNNING, "actor": "asha"}, "started to run"),
     ],
 )
@@ -108,10 +112,10 @@ def test_a_promotion_that_waits_for_a_person_is_in_the_audit_though_nothing_move
     assert (row.what, row.actor, row.look) == ("decided to promote", "controller", 9)
 
 
-def test_a_drain_is_told_with_who_asked_for_it_and_why() -> None:
+def test_a_drain_and_its_lifting_are_told_with_who_asked_for_them_and_why() -> None:
     drains = [
-        Drain(backend="int4", endpoint="http://a", since=NOW, actor="asha", reason="new disk"),
-        Drain(backend="int8", since=NOW + 1, actor="local"),
+        DrainEvent(backend="int4", endpoint="http://a", at=NOW, action="drained", actor="asha", reason="new disk"),
+        DrainEvent(backend="int8", at=NOW + 1, action="lifted", actor="local"),
     ]
 
     one, other = audit([], [], drains)
@@ -122,11 +126,44 @@ def test_a_drain_is_told_with_who_asked_for_it_and_why() -> None:
         "backend int4, endpoint http://a",
         "new disk",
     )
-    assert other.after == "backend int8, all endpoints"
+    assert (other.what, other.before, other.after) == (
+        "drain lifted",
+        "drained",
+        "serving: backend int8, all endpoints",
+    )
+
+
+def test_a_golden_run_is_told_with_who_asked_for_it_and_what_came_out() -> None:
+    runs = [
+        GoldenRun(experiment="support", epoch=2, number=3, at=NOW, actor="cli:asha", result=result, summary="2 lost")
+        for result in ("failed", "cannot_tell")
+    ]
+
+    one, other = audit([], [], golden=runs)
+
+    assert (one.what, one.actor, one.epoch, one.after, one.why) == (
+        "golden set failed",
+        "cli:asha",
+        2,
+        "run 3",
+        "2 lost",
+    )
+    assert other.what == "golden set cannot tell"
+
+
+def test_looks_are_read_once_and_a_month_of_them_need_not_fit_into_memory() -> None:
+    stream = (look(number, Action.HOLD, Code.TOO_EARLY) for number in range(1, 2_000))
+
+    rows = audit([move(1_500)], stream)
+
+    assert sorted(row.what for row in rows) == ["decided to hold", "rolled back"]
+    assert next(row for row in rows if row.what == "rolled back").evidence
 
 
 def test_rows_are_in_the_order_of_time() -> None:
-    rows = audit([move(at=NOW + 5)], [look(1, at=NOW)], [Drain(backend="b", since=NOW + 2, actor="a")])
+    rows = audit(
+        [move(at=NOW + 5)], [look(1, at=NOW)], [DrainEvent(backend="b", at=NOW + 2, action="drained", actor="a")]
+    )
 
     assert [row.what for row in rows] == ["decided to hold", "drained", "rolled back"]
 
@@ -231,7 +268,7 @@ def test_the_audit_of_a_harmful_treatment_ends_with_its_rollback_and_the_look_be
             life.serve(number * 100, number * 100 + 100, bad)
             life.tick()
         moves = life.store.transitions("support")
-        rows = audit(moves, life.store.looks("support", 1), life.store.drains())
+        rows = audit(moves, life.store.looks("support", 1))
 
     assert moves[-1].to_phase is Phase.ROLLED_BACK
     assert (rows[0].what, rows[0].actor, rows[0].time) == ("epoch started", "config", "2023-11-14T22:13:20.000Z")

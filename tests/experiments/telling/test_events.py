@@ -11,7 +11,7 @@ from experiments.telling.events import ALARMS, alarms, channel_down, event_of
 NOW = 1_700_000_000.0
 
 
-def transition(to: Phase, actor: str = "controller", **changes: int) -> Transition:
+def transition(to: Phase, actor: str = "controller", **changes: int | None) -> Transition:
     values = {"epoch": 2, "look": 7, "from_stage": 0, "to_stage": 0, "split_basis_points": 1000} | changes
     return Transition(
         experiment="support", at=NOW, actor=actor, from_phase=Phase.RUNNING, to_phase=to, reason="why", **values
@@ -52,6 +52,18 @@ def test_each_phase_has_its_severity_and_its_words(phase: Phase, severity: Sever
     assert (event.severity, event.at, event.experiment) == (severity, NOW, "support")
     assert event.title.startswith("support ")
     assert event.text == "By controller: why"
+
+
+def test_an_a_a_run_that_is_not_clean_is_a_warning_and_its_beginning_is_news() -> None:
+    unclean = event_of(transition(Phase.GATED, split_basis_points=0))
+    begun = event_of(transition(Phase.GATED, actor="gate", look=None, split_basis_points=5_000))
+
+    assert (unclean.severity, unclean.title) == (Severity.WARNING, "support is held up: its A/A run is not clean")
+    assert (begun.severity, begun.title) == (Severity.INFO, "support begins with an A/A run: control answers everyone")
+
+
+def test_what_the_gate_pauses_is_no_persons_doing() -> None:
+    assert event_of(transition(Phase.PAUSED, actor="gate")).severity is Severity.CRITICAL
 
 
 def test_what_a_person_did_alarms_nobody() -> None:

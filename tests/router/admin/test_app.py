@@ -18,10 +18,11 @@ from tests_history import CONFIG, Life, bad, good, live_through, living
 
 from experiments.config import Config
 from experiments.config.serving import Tls
-from experiments.journal_format import writer_name
-from experiments.journal_status import STATUS_SUFFIX, Status, StatusFile
+from experiments.journal.format import host_name, writer_name
+from experiments.journal.recorder import Recorder
+from experiments.journal.status import STATUS_SUFFIX, Status, StatusFile
 from experiments.store import Store
-from router.admin.app import AdminServer, build_admin, routes
+from router.admin.app import admin_server, build_admin, routes
 from router.fakes.server import serving
 from router.processes.reload_status import clear_refused, write_refused
 from router.processes.workers import ListenError, bind
@@ -65,7 +66,8 @@ def test_before_the_first_look_there_is_a_draft_and_no_evidence(url: str, life: 
 
     assert get(f"{url}/readyz")[::2] == (200, "ready\n")
     [row] = get(url + API)[2]
-    assert (row["experiment"], row["phase"], row["says"]) == ("support", "draft", "not started")
+    assert (row["experiment"], row["phase"]) == ("support", "draft")
+    assert row["says"] == "Not started: control serves everyone."
     assert get(f"{url}{API}/support/evidence") == (200, "application/json", None)
     assert get(f"{url}{API}/support/decisions")[2] == []
     assert get(f"{url}{API}/support")[2] == {"experiment": "support", "look": None, "transitions": []}
@@ -101,7 +103,7 @@ def test_an_experiment_that_is_not_configured_does_not_exist(url: str, life: Lif
     assert problem["detail"].startswith("no experiment is named '")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", f"{API}/support/other", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/api", "/api/v1", f"{API}/support/other", "/v1/chat/completions"])
 def test_a_path_that_is_not_there_is_a_problem_too(url: str, path: str) -> None:
     assert get(url + path)[:2] == (404, "application/problem+json")
 
@@ -146,10 +148,10 @@ def test_the_server_listens_for_the_length_of_its_block_and_a_taken_port_is_told
         port = probe.getsockname()[1]
     config = _at(life.config, port)
 
-    with AdminServer(config, life.store):
+    with admin_server(config, life.store):
         assert get(f"http://127.0.0.1:{port}/healthz")[0] == 200
         with pytest.raises(ListenError, match=f"^cannot listen on 127.0.0.1:{port}: Address already in use$"):
-            AdminServer(config, life.store)
+            admin_server(config, life.store)
 
     with pytest.raises(urllib.error.URLError):
         get(f"http://127.0.0.1:{port}/healthz")
@@ -189,7 +191,7 @@ def test_with_a_certificate_the_admin_port_speaks_https_and_nothing_else(
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
 
-    with AdminServer(_with_tls(life.config, port, tls), life.store):
+    with admin_server(_with_tls(life.config, port, tls), life.store):
         with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=5, context=trusting) as answer:
             assert answer.read() == b"ok\n"
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -207,7 +209,7 @@ def test_old_tls_is_refused(life: Life, authority: trustme.CA, tls: Tls) -> None
     old.minimum_version = ssl.TLSVersion.TLSv1_2
     old.maximum_version = ssl.TLSVersion.TLSv1_2
 
-    with AdminServer(_with_tls(life.config, port, tls), life.store):
+    with admin_server(_with_tls(life.config, port, tls), life.store):
         with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=5, context=old) as answer:
             assert answer.status == 200
         with warnings.catch_warnings(action="ignore"):  # that it is old is what is tested
@@ -226,7 +228,7 @@ def test_a_certificate_that_cannot_be_used_is_told_in_a_line_and_frees_the_port(
     getattr(tls, spoil).write_text("no pem")
 
     with pytest.raises(ListenError, match=rf"^cannot serve https on 127\.0\.0\.1:{port}: \S+"):
-        AdminServer(_with_tls(life.config, port, tls), life.store)
+        admin_server(_with_tls(life.config, port, tls), life.store)
     bind(f"127.0.0.1:{port}").close()
 
 
@@ -277,13 +279,14 @@ def test_readiness_tells_of_a_refused_configuration_and_of_recording_that_is_she
     write_refused(life.journal, ["config.toml:5: no such key"], 1_700_000_000.0)
     status = StatusFile(life.journal / f"{writer_name(os.getpid(), 1)}{STATUS_SUFFIX}")
     status.write(Status(shed=1, shedding="the disk is full"))
+    Recorder(life.config, life.store).record()
 
     code, _, text = get(f"{url}/readyz")
 
     assert (code, text.splitlines()) == (200, [
         "ready",
         "the configuration on disk is refused since 2023-11-14T22:13:20+00:00: config.toml:5: no such key",
-        "recording is shed by a proxy, and experiments are held: the proxy's own readiness says why",
+        f"recording is shed by a proxy of {host_name()}, and experiments are held: the proxy's own readiness says why",
     ])  # fmt: skip
     assert get(f"{url}/api/v1/config")[2] == {
         "path": str(life.config.path),
@@ -292,6 +295,7 @@ def test_readiness_tells_of_a_refused_configuration_and_of_recording_that_is_she
 
     clear_refused(life.journal)
     status.write(Status(shed=1))
+    Recorder(life.config, life.store).record()
     assert get(f"{url}/readyz")[2] == "ready\n"
     assert get(f"{url}/api/v1/config")[2]["refused"] is None
 

@@ -128,6 +128,25 @@ def test_who_may_read_and_who_may_act(closed: Guarded, path: Path, role: Role | 
         assert method == "HEAD" or json.loads(answer.body)["status"] == expected
 
 
+@pytest.mark.parametrize(
+    ("path_", "status"),
+    [
+        ("/ofrep/v1/evaluate/flags", 404),
+        ("/ofrep/v1/evaluate/flags/support", 404),
+        ("/ofrep/v1/evaluate/flagsx", 403),
+        ("/ofrep/v1", 403),
+    ],
+)
+def test_a_question_in_a_post_needs_no_more_than_the_role_that_reads(
+    closed: Guarded, path: Path, path_: str, status: int
+) -> None:
+    shown = bearer(create_token(path, "app", Role.READ))
+
+    assert closed.ask("POST", path_, JSON | shown).status == status
+    assert closed.ask("DELETE", path_, JSON | shown).status == 403
+    assert closed.ask("POST", path_, JSON).status == 401
+
+
 @pytest.mark.parametrize("path_", ["/thing", "/readyz", "/openapi.json", "/healthz/", "//healthz", "/HEALTHZ", "/none"])
 def test_without_a_token_nothing_is_said_of_any_path(closed: Guarded, path_: str) -> None:
     assert closed.ask("GET", path_).status == 401

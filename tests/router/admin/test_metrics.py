@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from tests_config import make_config
 
-from experiments.journal_format import writer_name
+from experiments.journal.format import writer_name
 from experiments.model import Exchange
-from router.admin.metrics import TOTALS, Exposition, metrics_endpoint, render
+from router.admin.metrics import TOTALS, Exposition, exposition_of, metrics_endpoint, render
 from router.fakes.server import serving
 from router.telemetry.metrics import DURATION_BOUNDS_S, Metrics
 from router.telemetry.metrics_files import MetricsFile, Series
@@ -165,7 +165,7 @@ def test_hostile_label_values_stay_values(tmp_path: Path) -> None:
 def test_the_endpoint_answers_in_the_form_that_the_scraper_asks_for(tmp_path: Path) -> None:
     config = make_config(tmp_path, "http://127.0.0.1:9", "http://127.0.0.1:9")
     publish(tmp_path, living(1), {REQUESTS: {LABELS: [5]}})
-    app = Starlette(routes=[Route("/metrics", metrics_endpoint(config))])
+    app = Starlette(routes=[Route("/metrics", metrics_endpoint(exposition_of(config)))])
 
     with serving(app) as url:
         with urllib.request.urlopen(f"{url}/metrics") as response:

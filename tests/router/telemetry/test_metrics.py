@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.model import Exchange, Role
+from router.admin.experiment_figures import EXPERIMENT_FAMILIES
+from router.admin.store_figures import STORE_FAMILIES
 from router.telemetry.metrics import DURATION_BOUNDS_S, FAMILIES, FIRST_BYTE_BOUNDS_S, Family, Metrics
 from router.telemetry.metrics_files import published
 
 PAGE = Path(__file__).parents[3] / "docs" / "observability.md"
+ALL = (*FAMILIES, *STORE_FAMILIES, *EXPERIMENT_FAMILIES)
 WHO = ("support", "control", "live")
 DURATION = "touchstone_request_duration_seconds"
 FIRST_BYTE = "touchstone_time_to_first_byte_seconds"
@@ -133,14 +136,14 @@ def test_the_figures_are_published_by_themselves_and_a_last_time_at_the_end(tmp_
 
 
 def test_names_follow_the_rules_of_prometheus() -> None:
-    for family in FAMILIES:
+    for family in ALL:
         assert re.fullmatch(r"touchstone_[a-z_]+", family.name)
         assert family.name.endswith("_total") == (family.kind == "counter")
         assert not re.search(r"_(ms|milliseconds|kb|percent)$", family.name)
         assert bool(family.bounds) == (family.kind == "histogram")
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 def test_every_metric_stands_in_the_documentation_with_its_labels(family: Family) -> None:
     (row,) = re.findall(rf"^\| `{family.name}` \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -151,4 +154,4 @@ def test_every_metric_stands_in_the_documentation_with_its_labels(family: Family
 def test_the_documentation_names_no_metric_that_does_not_exist() -> None:
     named = set(re.findall(r"^\| `(touchstone_\w+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
-    assert named == {family.name for family in FAMILIES}
+    assert named == {family.name for family in ALL}

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from experiments.journal_format import writer_name
+from experiments.journal.format import writer_name
 from router.telemetry.metrics_files import STALE_SECONDS, MetricsFile, Series, published
 
 LIVING = writer_name(os.getpid(), 1)

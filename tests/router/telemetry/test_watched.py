@@ -62,7 +62,7 @@ async def test_an_endpoint_that_is_left_out_and_requests_over_a_limit_are_seen(p
     running.control.behaviour = Behaviour(status=500)
     for _ in range(5):
         await ask(running.url)
-    running.control.behaviour = Behaviour(delay_ms=300)
+    running.control.behaviour = Behaviour(delay_ms=1_000)
     statuses = await asyncio.gather(*(ask(running.url) for _ in range(3)))
 
     running.app.metrics.publish()

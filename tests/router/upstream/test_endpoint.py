@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from multidict import CIMultiDict
 
 from experiments.config.records import Backend, RouterSettings
 from experiments.config.serving import Ejection
@@ -31,7 +30,7 @@ async def _transports() -> AsyncIterator[Transports]:
 async def ask(upstream: Upstream, *, read_all: bool = True) -> str:
     """Ask once; returns the status, or the kind of the failure."""
     try:
-        with await upstream.open("POST", CHAT, CIMultiDict(), STREAM) as response:
+        with await upstream.open("POST", CHAT, [], STREAM) as response:
             while read_all and await response.read():
                 pass
             return str(response.status)
@@ -130,7 +129,7 @@ async def test_an_answer_that_its_client_left_is_no_verdict(transports: Transpor
 async def test_an_answer_is_closed_once(transports: Transports) -> None:
     with serving(FakeBackend()) as url:
         upstream = Upstream(Backend(name="original", urls=(url,)), transports, 30.0)
-        response = await upstream.open("POST", CHAT, CIMultiDict(), STREAM)
+        response = await upstream.open("POST", CHAT, [], STREAM)
         response.close()
         response.close()
         with suppress(UpstreamError):

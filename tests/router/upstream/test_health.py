@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from multidict import CIMultiDict
 
 from experiments.config.records import Backend, RouterSettings
 from experiments.config.serving import Health
@@ -84,7 +83,7 @@ async def test_requests_go_to_the_healthy_endpoint_and_come_back_with_the_other(
 
         await until(lambda: not upstream.endpoints[0].healthy)
         for _ in range(6):
-            with await upstream.open("POST", "/echo", CIMultiDict(), b"x") as response:
+            with await upstream.open("POST", "/echo", [], b"x") as response:
                 await response.read()
         received = [r["path"] for r in sick.received]
         sick.behaviour = Behaviour()
@@ -102,8 +101,8 @@ async def test_without_a_healthy_endpoint_only_the_last_resort_is_tried(transpor
         upstream.endpoints[0].healthy = False
 
         with pytest.raises(UpstreamError) as caught:
-            await upstream.open("GET", "/v1/models", CIMultiDict(), b"")
-        with await upstream.open("GET", "/v1/models", CIMultiDict(), b"", last_resort=True) as response:
+            await upstream.open("GET", "/v1/models", [], b"")
+        with await upstream.open("GET", "/v1/models", [], b"", last_resort=True) as response:
             status = response.status
 
     assert (caught.value.kind, status) == (ErrorKind.UNAVAILABLE, 200)

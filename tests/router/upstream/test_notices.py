@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from multidict import CIMultiDict
 
 from experiments.config.records import Backend, RouterSettings
+from experiments.config.serving import Spot
 from experiments.model import ErrorKind
 from router.errors import UpstreamError
 from router.fakes.backend import Behaviour, FakeBackend
@@ -34,7 +34,7 @@ async def test_a_notice_drains_the_backend_and_its_end_lifts_the_drain(transport
         metadata.behaviour = Behaviour()
         await poll.ask()
         with pytest.raises(UpstreamError) as caught:
-            await upstream.open("GET", "/v1/models", CIMultiDict(), b"", last_resort=True)
+            await upstream.open("GET", "/v1/models", [], b"", last_resort=True)
         metadata.behaviour = Behaviour(status=404)
         await poll.ask()
 
@@ -67,3 +67,17 @@ async def test_it_polls_on_and_tells_each_change_once(transports: Transports) ->
         running.cancel()
 
     assert told == [True]
+
+
+async def test_a_notice_of_one_spot_instance_leaves_the_others_alone(transports: Transports) -> None:
+    spot = ("http://spot-1:8000/", "http://spot-2:8000")
+    backend = Backend(name="pool", urls=(*spot, "http://on-demand:8000"), spot=Spot(urls=spot))
+    upstream = Upstream(backend, transports, 30.0)
+
+    upstream.note_termination_of(spot[0], True)
+    upstream.drain({spot[1]})
+    drained = [endpoint.drained for endpoint in upstream.endpoints]
+    upstream.note_termination_of(spot[0], False)
+
+    assert drained == [True, True, False]
+    assert [endpoint.drained for endpoint in upstream.endpoints] == [False, True, False], "by hand stays by hand"

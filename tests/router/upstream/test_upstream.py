@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 
 import pytest
-from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from experiments.config.records import Backend, RouterSettings
-from experiments.config.serving import BackendTls
+from experiments.config.serving import BackendTls, Spot
 from experiments.model import ErrorKind
 from router.errors import UpstreamError
 from router.fakes.backend import Behaviour, FakeBackend
@@ -78,7 +77,8 @@ def refused_url() -> str:
 
 
 async def ask(upstream: Upstream, target: str = CHAT, method: str = "POST", body: bytes = b"", **headers: str):
-    return await upstream.open(method, target, CIMultiDict(headers), body)
+    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return await upstream.open(method, target, sent, body)
 
 
 async def read(response: UpstreamResponse) -> bytes:
@@ -191,7 +191,7 @@ async def test_when_all_is_drained_nobody_is_asked_not_even_as_the_last_resort(u
     original.drain({url})
 
     assert await failure(ask(original)) is ErrorKind.DRAINED
-    assert await failure(original.open("GET", "/", CIMultiDict(), b"", last_resort=True)) is ErrorKind.DRAINED
+    assert await failure(original.open("GET", "/", [], b"", last_resort=True)) is ErrorKind.DRAINED
     assert not backend.counts
 
 
@@ -199,13 +199,13 @@ async def test_a_backend_with_a_key_of_its_own_gets_that_and_not_the_clients(fak
     backend, url = fake()
     transports = Transports(RouterSettings())
     original = Upstream(Backend(name="original", urls=(url,)), transports, LIMIT_S, SecretStr("ours"))
-    headers = CIMultiDict(Authorization="Bearer theirs")
+    headers = [(b"authorization", b"Bearer theirs")]
 
     await read(await original.open("POST", "/echo", headers, b"x"))
     await transports.close()
 
     assert [v for n, v in backend.received[0]["headers"] if n == b"authorization"] == [b"Bearer ours"]
-    assert headers["authorization"] == "Bearer theirs", "another backend may still be asked in the client's name"
+    assert headers == [(b"authorization", b"Bearer theirs")], "another backend may still be asked in the client's name"
 
 
 # --- what a request and an answer look like ---------------------------------------------------------------------------
@@ -304,7 +304,7 @@ async def test_an_error_of_the_reader_itself_is_no_error_of_the_backend(upstream
         await stumble()
 
     assert outstanding(original) == [0]
-    assert not original._open
+    assert not original.open_answers
 
 
 # --- stalls -----------------------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ async def test_a_body_that_is_complete_is_never_a_stall(upstream, fake) -> None:
 
     assert b'"fake"' in body
     assert await read(response) == b"", "its reader may take its time to come back for the end"
-    assert not original._open
+    assert not original.open_answers
 
 
 async def test_only_the_answer_that_is_silent_is_broken_off(upstream, fake) -> None:
@@ -441,7 +441,7 @@ async def test_a_dead_endpoint_beside_a_living_one_costs_no_user_an_answer() -> 
         upstream = Upstream(Backend(name="original", urls=(dead, alive)), transports, 30.0)
         for _ in range(20):
             try:
-                response = await upstream.open("GET", "/v1/models", CIMultiDict(), b"")
+                response = await upstream.open("GET", "/v1/models", [], b"")
                 with response:
                     while await response.read():
                         pass
@@ -449,3 +449,37 @@ async def test_a_dead_endpoint_beside_a_living_one_costs_no_user_an_answer() -> 
                 failed += 1
         await transports.close()
     assert failed == 0
+
+
+async def test_spot_instances_are_asked_first_and_those_on_demand_when_none_can_be(fake) -> None:
+    (spot, spot_url), (on_demand, on_demand_url) = fake(), fake()
+    transports = Transports(RouterSettings())
+    backend = Backend(name="pool", urls=(on_demand_url, spot_url), spot=Spot(urls=(spot_url,)))
+    pool = Upstream(backend, transports, LIMIT_S)
+
+    for _ in range(4):
+        await read(await ask(pool, "/echo", body=b"x"))
+    asked = (spot.counts["/echo"], on_demand.counts["/echo"])
+    pool.note_termination_of(spot_url, True)
+    for _ in range(3):
+        await read(await ask(pool, "/echo", body=b"x"))
+    await transports.close()
+
+    assert asked == (4, 0)
+    assert (spot.counts["/echo"], on_demand.counts["/echo"]) == (4, 3)
+
+
+async def test_only_what_a_spot_instance_broke_off_is_sent_again_and_only_if_another_can_be_asked(upstream) -> None:
+    transports = Transports(RouterSettings())
+    spot = Spot(urls=("http://spot:1",))
+    pool = Upstream(Backend(name="pool", urls=("http://spot:1", "http://other:1"), spot=spot), transports, LIMIT_S)
+    alone = Upstream(Backend(name="alone", urls=("http://spot:1",), spot=spot), transports, LIMIT_S)
+    reset, timeout = (UpstreamError(kind, "") for kind in (ErrorKind.RESET, ErrorKind.TIMEOUT))
+    for way in (pool, alone):
+        way.endpoints[0].end(way.endpoints[0].begin(0.0), failed=True)
+    await transports.close()
+
+    assert pool.may_send_again(reset)
+    assert not pool.may_send_again(timeout), "it may still be at work"
+    assert not alone.may_send_again(reset), "there is nobody else"
+    assert not upstream("http://a:1", "http://b:1").may_send_again(reset), "only where spot instances are configured"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from experiments.config.records import Backend, RouterSettings
-from experiments.config.serving import Warmup
+from experiments.config.serving import Spot, Warmup
 from experiments.model import Exchange, Role
 from router.fakes.backend import Behaviour, FakeBackend
 from router.fakes.server import serving
@@ -319,3 +319,21 @@ async def test_a_proxy_is_ready_when_its_backends_are_warm_and_no_experiment_hea
     assert counts == [1, 1]
     assert {(e.experiment, e.status, e.error) for e in warm} == {("", 200, "")}
     assert sorted(e.backend for e in warm) == ["int4", "original"]
+
+
+async def test_machines_on_demand_are_warmed_up_behind_spot_instances(fake, tmp_path: Path) -> None:
+    (spot, spot_url), (on_demand, on_demand_url) = fake(cold_start_ms=20), fake(cold_start_ms=20)
+    backend = Backend(
+        name="pool",
+        urls=(on_demand_url, spot_url),
+        spot=Spot(urls=(spot_url,)),
+        warmup=Warmup(requests=tmp_path / "warmup.jsonl"),
+    )
+    transports = Transports(RouterSettings())
+    upstream = Upstream(backend, transports, 30.0)
+    await Warmer(backend, REQUESTS, upstream, lambda _: None).before_traffic()
+    with await upstream.open("POST", CHAT, [(b"user-agent", b"user")], b'{"messages": [{"content": "a"}]}') as response:
+        await response.read()
+    await transports.close()
+
+    assert spot.met_cold == on_demand.met_cold == [b"touchstone-warmup"]

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from experiments.model import ErrorKind
 from router.errors import UpstreamError
@@ -83,7 +82,8 @@ async def running(peer: Peer) -> AsyncIterator[str]:
 
 
 async def ask(transport: Transport, url: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
-    return await transport.open(url, method, "/path?x=1", CIMultiDict(headers), body)
+    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return await transport.open(url, method, "/path?x=1", sent, body)
 
 
 async def read_all(answer: Answer) -> bytes:

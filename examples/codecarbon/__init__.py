@@ -1,0 +1,1 @@
+"""What an answer costs in energy on this machine: the demo's original and a quantized copy, metered by CodeCarbon."""

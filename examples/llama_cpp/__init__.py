@@ -1,0 +1,1 @@
+"""A pair of GGUF files on llama.cpp: made, served, benchmarked, and ready for an experiment."""

@@ -1,0 +1,1 @@
+"""Outcomes from outside: what may be said, and importing it."""

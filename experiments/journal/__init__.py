@@ -1,0 +1,1 @@
+"""What the proxies write, and how it gets into the store."""

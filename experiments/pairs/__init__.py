@@ -1,0 +1,1 @@
+"""Both answers to a request, to be read and labelled by people."""

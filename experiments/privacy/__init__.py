@@ -1,0 +1,1 @@
+"""What is kept of texts, how long, and how it goes."""

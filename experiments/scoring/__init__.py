@@ -1,0 +1,1 @@
+"""Pairs -> outcomes: scorers at work, in line, anew, and day by day."""
