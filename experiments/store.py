@@ -31,7 +31,7 @@ from experiments.looks import thin_look
 from experiments.model import Drain, Role, Route
 from experiments.rows import exchange_values, look_of, route_state, storable, stored_exchange, unprefixed
 from experiments.scoring.outcome_rows import lock_outcomes, outcome_values
-from experiments.statements import batches, upserting
+from experiments.statements import batches, insert_new, upserting
 from experiments.stored import (
     Epoch,
     LoadedExchange,
@@ -429,7 +429,7 @@ class Store:
         if not values:
             return 0
         before = connection.execute(select(func.coalesce(func.max(row.c.seq), 0))).scalar_one()
-        connection.execute(upserting(connection, row).on_conflict_do_nothing(), values)
+        insert_new(connection, row, values)
         return int(connection.execute(select(func.count()).where(row.c.seq > before)).scalar_one())
 
     def _upsert(

@@ -2,6 +2,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy.exc import OperationalError
 
@@ -87,6 +89,22 @@ def test_an_exchange_comes_back_as_it_was_stored(store: Store, exchange, load) -
     [found] = store.exchanges("support", 1, after=0, upto=10)
     assert found.exchange == stored.exchange
     assert (found.prompt, found.answer, found.input_tokens, found.output_tokens) == ("कहाँ है", "{}", 3, 4)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=6), at=st.floats(0, 1e18))
+def test_whatever_an_exchange_says_is_stored_to_the_letter_and_in_order(
+    store: Store, exchange, load, texts: list[str], at: float
+) -> None:
+    before = store.watermarks().exchange
+    sent = [exchange(prompt=text, answer="\\" + text, slices={text: '"'}, at=at, ttft_ms=None) for text in texts]
+
+    load(*sent)
+
+    found = store.exchanges("support", 1, after=before, upto=before + len(sent))
+    assert [(one.exchange, one.prompt, one.answer) for one in found] == [
+        (one.exchange, one.prompt, one.answer) for one in sent
+    ]
 
 
 def test_an_exchange_that_is_loaded_twice_is_in_the_store_once(store: Store, exchange, load) -> None:
