@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Engine, Table
+from sqlalchemy import JSON, Connection, Engine, Table, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 _KEYS_A_QUERY = 500
@@ -41,29 +42,42 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if connection.dialect.name != "postgresql":
         connection.execute(upserting(connection, table).on_conflict_do_nothing(), rows)
         return
-    statement = _insert_from_json(table, tuple(rows[0]), connection.dialect)
-    for text in _json_arrays(rows, _BYTES_A_STATEMENT):
-        connection.exec_driver_sql(statement, (text,))
+    names = tuple(rows[0])
+    statement = _insert_from_json(table, names)
+    for text in _json_arrays(_with_json_as_text(table, names, rows), _BYTES_A_STATEMENT):
+        connection.execute(statement, {"rows": text})
 
 
 @lru_cache(maxsize=16)
-def _insert_from_json(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
-    quote = dialect.identifier_preparer.quote
-    columns = ", ".join(map(quote, names))
-    typed = ", ".join(f"{quote(name)} {table.c[name].type.compile(dialect)}" for name in names)
-    chosen = f"SELECT {columns} FROM json_to_recordset(%s) AS new ({typed})"
-    return f"INSERT INTO {quote(table.name)} ({columns}) {chosen} ON CONFLICT DO NOTHING"
+def _insert_from_json(table: Table, names: tuple[str, ...]) -> Any:
+    """Return a statement whose value `rows` is a JSON array of objects."""
+    kinds = {name: table.c[name].type for name in names}
+    read = [column(name, Text() if isinstance(kind, JSON) else kind) for name, kind in kinds.items()]
+    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text()), JSON)).table_valued(*read)
+    new = rows.render_derived(name="new", with_types=True)
+    chosen = select(*(cast(new.c[name], kind) for name, kind in kinds.items()))
+    return postgresql.insert(table).from_select(names, chosen).on_conflict_do_nothing()
 
 
-def _json_arrays(rows: Sequence[Mapping[str, Any]], most_bytes: int) -> Iterator[str]:
+def _with_json_as_text(
+    table: Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows with what is JSON itself written as everywhere else: exports of both databases are the same."""
+    written = [name for name in names if isinstance(table.c[name].type, JSON)]
+    for row in rows:
+        yield {**row, **{name: json.dumps(row[name]) for name in written}}
+
+
+def _json_arrays(rows: Iterable[Mapping[str, Any]], most_bytes: int) -> Iterator[str]:
     """Yield the rows as texts of JSON, each an array and not longer than it may be, unless one row alone is.
 
     >>> list(_json_arrays([{"a": 1}, {"a": 2}, {"a": 3}], most_bytes=16))
     ['[{"a":1},{"a":2}]', '[{"a":3}]']
     """
-    encode, some, length = msgspec.json.encode, [], 0
+    some: list[bytes] = []
+    length = 0
     for row in rows:
-        encoded = encode(row)
+        encoded = msgspec.json.encode(row)
         if some and length + len(encoded) > most_bytes:
             yield f"[{b','.join(some).decode()}]"
             some, length = [], 0

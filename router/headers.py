@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from router.errors import EXCHANGE_HEADER
 
@@ -32,14 +32,9 @@ FEEDBACK_TOKEN = b"x-touchstone-feedback-token"
 """Comes with an answer, and is shown with the feedback on it."""
 
 
-_NO_NAMES: frozenset[bytes] = frozenset()
-
-
 def _connection_tokens(headers: RawHeaders) -> frozenset[bytes]:
     """Return the header names that `Connection` declares to be for this hop only."""
     values = [value for name, value in headers if name == b"connection"]
-    if not values:
-        return _NO_NAMES
     return frozenset(token.strip().lower() for value in values for token in value.split(b","))
 
 
@@ -50,18 +45,19 @@ def request_headers(headers: RawHeaders, *, plain_text: bool) -> BackendHeaders:
         headers: As the client sent them, names in lower case.
         plain_text: Ask for an uncompressed answer, so that it can be recorded as text.
     """
-    tokens = _connection_tokens(headers)
-    dropped = _NOT_SENT | tokens if tokens else _NOT_SENT
-    kept = []
+    kept: BackendHeaders = []
+    tokens: frozenset[bytes] = frozenset()
     for header in headers:
         name = header[0]
-        if name in dropped or name.startswith(_OURS):
+        if name in _NOT_SENT or name.startswith(_OURS):
+            if name == b"connection":
+                tokens = _connection_tokens(headers)
             continue
         if not plain_text or name != b"accept-encoding":
             kept.append(header)
         elif _IDENTITY not in kept:
             kept.append(_IDENTITY)
-    return kept
+    return [header for header in kept if header[0] not in tokens] if tokens else kept
 
 
 def replaced(headers: BackendHeaders, name: bytes, value: bytes) -> BackendHeaders:
@@ -76,16 +72,16 @@ def replaced(headers: BackendHeaders, name: bytes, value: bytes) -> BackendHeade
     return kept
 
 
-def response_headers(headers: RawHeaders, exchange_id: str) -> list[tuple[bytes, bytes]]:
+def response_headers(headers: Sequence[tuple[bytes, bytes]], exchange_id: str) -> list[tuple[bytes, bytes]]:
     """Return the headers for the client: the backend's without those of its hop, and the exchange's id.
 
     Args:
         headers: Of the backend, names in lower case.
         exchange_id: Of the exchange.
     """
-    tokens = _connection_tokens(headers)
-    dropped = HOP_BY_HOP | tokens if tokens else HOP_BY_HOP
-    kept = [header for header in headers if header[0] not in dropped and not header[0].startswith(_OURS)]
+    kept = [header for header in headers if header[0] not in HOP_BY_HOP and not header[0].startswith(_OURS)]
+    if len(kept) < len(headers) and (tokens := _connection_tokens(headers)):
+        kept = [header for header in kept if header[0] not in tokens]
     kept.append((EXCHANGE_HEADER, exchange_id.encode()))
     return kept
 

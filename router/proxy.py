@@ -155,29 +155,27 @@ class Proxy:
 
     def plan(self, request: Request, exchange_id: str) -> Plan | None:
         """Say what is to be done with a request; None if no experiment is for it, and no default."""
-        plan = self._plan(request, exchange_id)
-        if plan is not None:
-            self._trace(plan, request)
+        plan = self._plan(request, request.known_body, exchange_id)
+        if self._tracer is not None and plan is not None:
+            self._trace(plan, request, self._tracer)
         return plan
 
-    def _trace(self, plan: Plan, request: Request) -> None:
-        if self._tracer is None:
-            return
-        plan.span = self._tracer.begin(request.headers)
+    def _trace(self, plan: Plan, request: Request, tracer: Tracer) -> None:
+        plan.span = tracer.begin(request.headers)
         if plan.span is not None:
             plan.headers = plan.span.carried_in(plan.headers)
 
-    def _plan(self, request: Request, exchange_id: str) -> Plan | None:
+    def _plan(self, request: Request, body: bytes, exchange_id: str) -> Plan | None:
         fields: dict[str, Any] = {
             "id": exchange_id,
             "at": time.time(),
             "method": request.method,
             "path": request.path,
-            "bytes_in": len(request.known_body),
+            "bytes_in": len(body),
         }
-        found = self._watcher.table.find(request.path, request.headers, request.known_body, exchange_id)
+        found = self._watcher.table.find(request.path, request.headers, body, exchange_id)
         if found is not None:
-            return self._plan_experiment(*found, request, fields)
+            return self._plan_experiment(*found, request, body, fields)
         if self._default is None:
             return None
         fields |= {"experiment": "", "protocol": self._default.protocol}
@@ -185,8 +183,10 @@ class Proxy:
         plan.headers = request_headers(request.raw_headers, plain_text=False)
         return plan
 
-    def _plan_experiment(self, bound: BoundRoute, unit_id: str, request: Request, fields: dict[str, Any]) -> Plan:
-        experiment, route, body = bound.experiment, bound.route, request.known_body
+    def _plan_experiment(
+        self, bound: BoundRoute, unit_id: str, request: Request, body: bytes, fields: dict[str, Any]
+    ) -> Plan:
+        experiment, route = bound.experiment, bound.route
         unit = unit_of(route.salt, unit_id.encode())
         variant, propensity = assign(unit.bucket, route.split_basis_points)
         control, treatment = self._upstreams[experiment.control], self._upstreams[experiment.treatment]

@@ -40,7 +40,7 @@ class BoundRoute:
         """Whether a request on this route's path belongs to the experiment."""
         if self.model is not None and self.model != model:
             return False
-        return all(headers.get(name) == value for name, value in self.headers)
+        return not self.headers or all(headers.get(name) == value for name, value in self.headers)
 
 
 class Found(NamedTuple):
@@ -70,6 +70,7 @@ class RouteTable:
             if route.experiment.cohort is not None:
                 self._by_name[route.experiment.cohort.group] = route
         self.paths = tuple(self._by_path)
+        self._by_model = frozenset(path for path, found in self._by_path.items() if any(c.model for c in found))
         self._reading = frozenset(path for path, found in self._by_path.items() if any(map(_reads_body, found)))
 
     def reads_body(self, path: str) -> bool:
@@ -84,7 +85,7 @@ class RouteTable:
         candidates = self._by_path.get(path)
         if not candidates:
             return None
-        model = candidates[0].protocol.peek(body).model if any(c.model is not None for c in candidates) else None
+        model = candidates[0].protocol.peek(body).model if path in self._by_model else None
         for bound in candidates:
             if bound.matches(headers, model):
                 unit_id = read_source(bound.experiment.unit, headers, body) or exchange_id

@@ -15,7 +15,7 @@ from experiments.model import ErrorKind
 from router.direct.heads import answer_head
 from router.errors import UpstreamError
 from router.exchange import Earlier, added_headers, dispatch_mirrored
-from router.headers import content_length, response_headers
+from router.headers import response_headers
 from router.plan import Request
 from router.recording import Recording
 from router.shadow import is_failure
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from router.upstream.upstream import KeptConnection
 
 _log = structlog.get_logger(__name__)
+_STATUS = ErrorKind.STATUS  # looking up a member of an enumeration takes its time
 
 
 class DirectExchange:
@@ -44,10 +45,10 @@ class DirectExchange:
     """
 
     __slots__ = (
-        "_arrived_bytes",
         "_chunked",
         "_client",
         "_expected",
+        "_failed",
         "_head",
         "_headers",
         "_out",
@@ -81,7 +82,6 @@ class DirectExchange:
         self._status = 0
         self._turning = False
         """The backend's status says that it failed, and the other one is asked once what came of it is dealt with."""
-        self._arrived_bytes = 0
         self._silence = Silence()
         self.arrived_whole = False
         self.body = bytearray()
@@ -157,12 +157,10 @@ class DirectExchange:
         """Take a piece of the body."""
         if not self.response_started and not self._start():
             return False
-        self._arrived_bytes += len(data)
-        length = self._recording.chunk(data)
-        if length == self._expected:
+        if self._recording.chunk(data) == self._expected:
             # The client has its whole answer with this piece: record it first.
-            self._record(self._kind())
-        self._out += (b"%x\r\n" % len(data), data, b"\r\n") if self._chunked else (data,)
+            self._record(_STATUS if self._failed else None)
+        self._out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         return False
 
     def complete(self) -> None:
@@ -170,7 +168,8 @@ class DirectExchange:
         self.arrived_whole = True
         if not self.response_started and not self._start():
             return
-        self._record(self._kind())
+        if not self._recording.done:
+            self._record(_STATUS if self._failed else None)
         if self._chunked:
             self._out.append(b"0\r\n\r\n")
 
@@ -214,7 +213,7 @@ class DirectExchange:
     def break_off_if_stalled(self, now: float, limit_s: float) -> None:
         """End a body that has been silent for longer than the limit; `now` is monotonic."""
         excused = not self._status or self._paused
-        if self._silence.is_longer_than(limit_s, now, self._arrived_bytes, excused=excused):
+        if self._silence.is_longer_than(limit_s, now, self._recording.bytes_out, excused=excused):
             self.fail(UpstreamError(ErrorKind.TIMEOUT, "silent for too long inside a body"))
 
     def cancel(self) -> None:
@@ -235,15 +234,15 @@ class DirectExchange:
         way, plan, status = self._way, self._plan, self._status
         if self._turning or way is None:
             return False
-        if is_failure(status) and plan.fallback is not None and self._proxy.services.budget.may_retry():
+        self._failed = is_failure(status)
+        if self._failed and plan.fallback is not None and self._proxy.services.budget.may_retry():
             self._turning = True
             return False
         self._recording.answered(plan.upstream.name, way.endpoint.url, status, self._way_headers)
         headers = response_headers(self._way_headers, plan.fields["id"])
-        self._expected = content_length(headers)
         headers.extend(added_headers(plan, self._proxy.services))
         head = answer_head(status, headers, self._client.default_headers, keep_alive=self.keep_alive)
-        self._chunked = head.length is None
+        self._expected, self._chunked = head.length, head.length is None
         self._out.append(head.data)
         self.response_started = True
         return True
@@ -253,9 +252,6 @@ class DirectExchange:
         whole, error = self.arrived_whole, UpstreamError(ErrorKind.STATUS, "its status says that it failed")
         self._leave(failed=self._status >= 500 or (False if whole else None), clean=whole)
         self._hand_over(Earlier(error, turned=True))
-
-    def _kind(self) -> ErrorKind | None:
-        return ErrorKind.STATUS if is_failure(self._status) else None
 
     def _record(self, error: ErrorKind | None) -> None:
         if not self._recording.done:
@@ -285,7 +281,7 @@ class DirectExchange:
             way.connection.resume()
         way.endpoint.end(way.ticket, failed=failed)
         way.connection.release(self, clean=clean)
-        self._proxy.leave(self, len(self._request.known_body))
+        self._proxy.leave(self, len(self.body))
 
     def _break_off(self, error: UpstreamError) -> None:
         """End an answer that has begun: the client sees a broken stream, never one that looks complete."""

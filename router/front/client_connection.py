@@ -66,6 +66,8 @@ class ClientConnection(HttpToolsProtocol):
         loop: Of this process.
     """
 
+    cycle: Any  # uvicorn's, or a `DirectCycle`
+
     def __init__(
         self,
         door: FrontDoor,
@@ -246,7 +248,7 @@ class ClientConnection(HttpToolsProtocol):
         if entry is not None and is_free and head.version == "1.1":
             direct = entry.begin(self, head)
             if direct is not None:
-                self.cycle, self._receiving = cast(Any, direct), direct
+                self.cycle = self._receiving = direct
                 return
         self.cycle = self._asgi_cycle(head)
         app = cast(Any, answer_options) if head.raw_path == b"*" else self.app
@@ -301,7 +303,7 @@ class ClientConnection(HttpToolsProtocol):
         cycle.body, cycle.more_body, cycle.keep_alive = before.body, False, before.keep_alive
         cycle.message_event.set()
         self._direct = None
-        if self.cycle is cast(Any, before):
+        if self.cycle is before:
             self.cycle = cycle
         self._start_asgi_task(cycle, cast(Any, app or self.app))
 
@@ -312,6 +314,8 @@ class ClientConnection(HttpToolsProtocol):
         if cycle.response_complete:
             return
         cycle.body += body
+        if self._receiving is not None:
+            return  # of a limited length, and looked at when it is whole
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
@@ -323,16 +327,17 @@ class ClientConnection(HttpToolsProtocol):
         if cycle.response_complete:
             return
         cycle.more_body = False
-        cycle.message_event.set()
         if self._receiving is not None:
             self._whole, self._receiving = self._receiving, None
+        else:
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say goodbye."""
         self.server_state.total_requests += 1
         if self._direct is not None:
-            if self.cycle is cast(Any, self._direct):
-                self.cycle = cast(Any, None)  # an idle connection holds on to nothing of its last exchange
+            if self.cycle is self._direct:
+                self.cycle = None  # an idle connection holds on to nothing of its last exchange
             self._direct = None
         if self._parted or self.transport.is_closing():
             return

@@ -34,6 +34,9 @@ class State(StrEnum):
     """One request tries."""
 
 
+_CLOSED = State.CLOSED  # looking up a member of an enumeration takes its time
+
+
 class Breaker:
     """One circuit.
 
@@ -74,7 +77,7 @@ class Breaker:
 
     def admits(self, now: float) -> bool:
         """Whether a request may go through now."""
-        return self.state is State.CLOSED or (self.state is State.OPEN and now >= self._due_at)
+        return self.state is _CLOSED or (self.state is State.OPEN and now >= self._due_at)
 
     def is_suspect(self, now: float) -> bool:
         """Whether another endpoint, if there is one, should be asked first."""
@@ -86,7 +89,7 @@ class Breaker:
         If the circuit is open and its time is over, this is the one request that tries. Any other that is sent while
         the circuit is not closed gets `NO_TICKET`.
         """
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return self.ticket
         if not self.admits(now):
             return NO_TICKET
@@ -98,7 +101,7 @@ class Breaker:
         """Note that a request was answered, to the end; returns whether that closed the circuit."""
         if ticket != self.ticket:
             return False
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             self._close()
             return True
         self._in_a_row = 0

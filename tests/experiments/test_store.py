@@ -92,7 +92,9 @@ def test_an_exchange_comes_back_as_it_was_stored(store: Store, exchange, load) -
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=6), at=st.floats(0, 1e18))
+@given(
+    texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=6), at=st.floats(0, 1e18)
+)
 def test_whatever_an_exchange_says_is_stored_to_the_letter_and_in_order(
     store: Store, exchange, load, texts: list[str], at: float
 ) -> None:

@@ -21,7 +21,7 @@ from experiments.model import ErrorKind
 from router.errors import UpstreamError
 from router.upstream.transports.base import Body, RawHeaders, StreamedBody
 
-_MOST_HEADER_BYTES = 256 * 1024
+_MOST_HEAD_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _ONE_WRITE_BYTES = 64 * 1024
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         "_bodiless",
         "_expects_head",
         "_framed",
-        "_header_bytes",
+        "_head_bytes",
         "_headers",
         "_idle",
         "_interim",
@@ -131,7 +131,8 @@ class Connection(asyncio.Protocol):
         self._upload: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._header_bytes = 0
+        self._head_bytes = 0
+        """That were read while the head is incomplete."""
         self._bodiless = self._framed = self._interim = self._keep = self._until_close = False
         self.closed = False
         self.idle_since = 0.0
@@ -151,7 +152,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self.closed:
             raise UpstreamError(ErrorKind.RESET, "the connection is closed")
         self._bodiless, self._keep = bodiless, False
-        self._reader, self._expects_head = reader, True
+        self._reader, self._expects_head, self._head_bytes = reader, True, 0
         if not isinstance(body, bytes):
             self._transport.write(head)
             self._upload = self.loop.create_task(self._send(body))
@@ -254,6 +255,10 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.fail(UpstreamError(ErrorKind.MALFORMED, str(error) or "the answer is not HTTP/1.1"))
+        if self._expects_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self.fail(UpstreamError(ErrorKind.MALFORMED, "the headers are too large"))
         # Only now: what comes behind a whole answer must be seen before the connection is used again.
         if self._reader is not None:
             self._reader.flush()
@@ -277,16 +282,12 @@ class Connection(asyncio.Protocol):
         if self._reader is None or self._reader.arrived_whole:
             raise ValueError("bytes that nobody asked for")
         self._headers = []
-        self._header_bytes = 0
         self._until_close = self._framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; a trailer is dropped."""
         if not self._expects_head:
             return
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _MOST_HEADER_BYTES:
-            raise ValueError("the headers are too large")
         name = name.lower()
         if name in _FRAMING:
             self._framed = True
