@@ -166,6 +166,8 @@ from pathlib import Path
 from experiments.config.records import Config, RouterSettings
 from experiments.journal.recorder import Recorder
 from experiments.store import open_store
+from router.processes.priority import give_way
+give_way()
 url, folder = sys.argv[1], Path(sys.argv[2])
 store = open_store(url)
 store.migrate()

@@ -33,13 +33,9 @@ def exchange_values(loaded: LoadedExchange) -> dict[str, Any]:
 
 def storable(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row without NUL in its texts: PostgreSQL refuses it, and one such request would stop all recording."""
-    row = dict(values)
-    for name, value in values.items():
-        # By their own types, which is quick: what is neither a text nor a mapping stays as it is.
-        kind = type(value)
-        if (kind is str and "\0" in value) or kind is dict:
-            row[name] = _without_nul(value)
-    return row
+    # By their own types, which is quick: what is neither a text nor a mapping stays as it is.
+    found = [n for n, v in values.items() if (type(v) is str and "\0" in v) or (type(v) is dict and "\\x00" in repr(v))]
+    return {**values, **{name: _without_nul(values[name]) for name in found}}
 
 
 def _without_nul(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.commandline.common import Fail, open_or_fail
+from router.processes.priority import give_way
 
 if TYPE_CHECKING:
     from experiments.config import Config
@@ -60,6 +61,7 @@ def run_control_process(config: Config, fail: Fail) -> None:
     from router.telemetry.logs import configure_logs  # noqa: PLC0415
     from router.upstream.upstream import CertificateError  # noqa: PLC0415
 
+    give_way()
     configure_logs()
     stop = _stopped_by_signal()
     store = open_or_fail(config.router.database, fail, "controller")
@@ -98,6 +100,7 @@ def run_record_process(config: Config, metrics: str | None, fail: Fail) -> None:
     from router.processes.workers import ListenError  # noqa: PLC0415
     from router.telemetry.logs import configure_logs  # noqa: PLC0415
 
+    give_way()
     configure_logs()
     stop = _stopped_by_signal()
     store = open_or_fail(config.router.database, fail, "controller")
