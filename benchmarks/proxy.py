@@ -148,12 +148,13 @@ def cpu_per_request(target: Target, load: Callable[[int], Awaitable[None]], requ
 
 
 def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, title: str) -> dict[str, list[float]]:
-    """Alternate over the targets, `rounds` times; returns target -> microseconds per request of each round."""
+    """Alternate over the targets, `rounds` times; returns target -> microseconds per request of each round.
+
+    A peer that refuses such requests is left out, and it is said.
+    """
+    targets = [target for target in targets if _warmed_up(target, body, requests)]
     found: dict[str, list[float]] = {target.name: [] for target in targets}
     found |= {f"{target.name}: controller": [] for target in targets if target.aside}
-    for target in targets:
-        count = max(50, requests // 10 // target.slowness)
-        asyncio.run(closed_loop(target.port, body, count, 8, target.headers))  # warm up
     for _ in track(range(rounds), description=title):
         for target in targets:
             served, aside = cpu_per_request(
@@ -163,6 +164,16 @@ def measure_cpu(targets: list[Target], body: bytes, requests: int, rounds: int, 
             if target.aside:
                 found[f"{target.name}: controller"].append(aside)
     return found
+
+
+def _warmed_up(target: Target, body: bytes, requests: int) -> bool:
+    """Send some requests first; returns whether they were answered."""
+    try:
+        asyncio.run(closed_loop(target.port, body, max(50, requests // 10 // target.slowness), 8, target.headers))
+    except aiohttp.ClientResponseError as error:
+        Console().print(f"{target.name} answers these requests with {error.status}: it is left out of them.")
+        return False
+    return True
 
 
 def measure_latency(

@@ -21,8 +21,9 @@ from experiments.store import open_store
 sys.path.insert(0, str(Path(__file__).parent))
 _numbers = itertools.count(1)
 # How long an example takes says more of what else the machine does than of the law that it is an example of.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=400)
+hypothesis.settings.load_profile(os.environ.get("TOUCHSTONE_EXAMPLES", "quick"))
 
 
 _LONG = ("whole", "e2e", "faults", "browser", "router/processes")

@@ -35,7 +35,7 @@ def test_the_probability_of_being_better_agrees_with_quadrature(control, treatme
 
 
 @given(losses=counts, ties=counts, wins=counts, prior=st.sampled_from([0.5, 1.0, 3.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_swapping_losses_and_wins_mirrors_the_posterior(losses: int, ties: int, wins: int, prior: float) -> None:
     there = paired_posterior(losses, ties, wins, prior=(prior, prior, prior))
     back = paired_posterior(wins, ties, losses, prior=(prior, prior, prior))
@@ -47,7 +47,7 @@ def test_swapping_losses_and_wins_mirrors_the_posterior(losses: int, ties: int, 
 
 
 @given(successes=st.tuples(counts, counts), more=st.tuples(counts, counts))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_swapping_the_arms_mirrors_the_posterior(successes, more) -> None:
     control, treatment = ((s, s + m) for s, m in zip(successes, more, strict=True))
     there, back = beta_binomial_posterior(control, treatment), beta_binomial_posterior(treatment, control)
@@ -58,7 +58,7 @@ def test_swapping_the_arms_mirrors_the_posterior(successes, more) -> None:
 
 
 @given(losses=counts, ties=counts, wins=counts)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_larger_margin_is_easier_to_meet(losses: int, ties: int, wins: int) -> None:
     found = [paired_posterior(losses, ties, wins, margin).probability for margin in (0.0, 0.01, 0.1, 0.5)]
 

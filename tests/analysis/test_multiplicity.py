@@ -102,7 +102,7 @@ def test_benjamini_and_hochbergs_example_has_four_rejections_and_holm_three() ->
 
 
 @given(p=st.lists(st.floats(0, 1), min_size=1, max_size=20), alpha=alphas)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_benjamini_hochberg_rejects_all_that_holm_rejects_and_agrees_with_scipy(p: list[float], alpha: float) -> None:
     found = benjamini_hochberg(p, alpha)
 

@@ -19,7 +19,7 @@ from experiments.store import Store
 from experiments.tables import EXCHANGE
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("TOUCHSTONE_KILLS", "20"))
+KILLS = int(os.environ.get("TOUCHSTONE_KILLS", "8"))
 
 WRITER = """
 import os, sys
