@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +136,8 @@ def _litellm_command() -> str | None:
     return os.environ.get("TOUCHSTONE_LITELLM") or shutil.which("litellm")
 
 
-def peers(stack: ExitStack, folder: Path, a: int, b: int, out: Console) -> list[Target]:
-    """Start the peers that are installed."""
+def peers(stack: ExitStack, folder: Path, a: int, b: int, out: Console, only: Collection[str] = ()) -> list[Target]:
+    """Start the peers that are installed; only these, if any are named."""
     known = {
         "nginx": (nginx, shutil.which("nginx"), "Debian: nginx-light"),
         "haproxy": (haproxy, shutil.which("haproxy"), "Debian: haproxy"),
@@ -154,6 +154,8 @@ def peers(stack: ExitStack, folder: Path, a: int, b: int, out: Console) -> list[
     }
     found = [stack.enter_context(bare(folder, a))]
     for name, (start, command, how) in known.items():
+        if only and name not in only:
+            continue
         if command:
             found.append(stack.enter_context(start(folder, a, b)))
         else:

@@ -226,6 +226,7 @@ def main() -> None:
         help="share of requests that the second Touchstone mirrors",
     )
     parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md as it is")
+    parser.add_argument("--brief", action="store_true", help="CPU beside nginx only, in some minutes; writes nothing")
     options = parser.parse_args()
     out = Console()
     with ExitStack() as stack:
@@ -235,14 +236,16 @@ def main() -> None:
             stack.enter_context(
                 running(python("-m", "router.fakes", "--port", str(port), *_PIECE_BY_PIECE), port, folder)
             )
-        targets = peers(stack, folder, a, b, out)
+        targets = peers(stack, folder, a, b, out, only=("nginx",) if options.brief else ())
         mirrored, client = f"touchstone, {options.mirror} % mirrored", "touchstone, aiohttp's client"
         targets.append(stack.enter_context(touchstone("touchstone", folder, a, b, 0)))
         targets.append(stack.enter_context(touchstone(mirrored, folder, a, b, options.mirror)))
-        targets.append(stack.enter_context(touchstone(client, folder, a, b, 0, transport="aiohttp")))
+        if not options.brief:
+            targets.append(stack.enter_context(touchstone(client, folder, a, b, 0, transport="aiohttp")))
         json_cpu = measure_cpu(targets, JSON_BODY, options.requests, options.rounds, "CPU, JSON           ")
         sse_cpu = measure_cpu(targets, SSE_BODY, options.requests // 5, options.rounds, "CPU, SSE            ")
-        latency = {rate: measure_latency(targets, a, rate, 2.0, options.rounds) for rate in RATES}
+        rates = () if options.brief else RATES
+        latency = {rate: measure_latency(targets, a, rate, 2.0, options.rounds) for rate in rates}
         memory = {target.name: resident_mib(target.pids) for target in targets}
         out.print("\nSimulated backends on loopback; Touchstone records every exchange.")
         print_cpu(out, "JSON request", json_cpu)
@@ -250,7 +253,7 @@ def main() -> None:
         for rate, found in latency.items():
             print_latency(out, rate, found)
         out.print("Resident memory: " + ", ".join(f"{name} {mib:.0f} MiB" for name, mib in memory.items()))
-        if options.write:
+        if options.write and not options.brief:
             write_page(Measured(json_cpu, sse_cpu, latency, memory), options.rounds)
             out.print(f"Written to {PAGE.relative_to(PAGE.parents[1])}.")
 
