@@ -49,6 +49,8 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What is run against what, in a sentence that claims no more than that."""
     command: str = ""
     """`pytest ...`, `python ...`, or any program."""
+    says: str = ""
+    """A pattern: the last line in which it is found tells what came of a run that passed; else the last line does."""
     environment: str = ""
     """A variable that names the Python of an environment of its own, where the command asks for one."""
     package: str = ""
@@ -108,7 +110,7 @@ def run(key: str, system: System) -> Run:
     """
     begun, at = time.monotonic(), datetime.now(UTC)
     found, missing = _version(system, os.environ.get(system.environment) or sys.executable)
-    came = Came("skipped", missing) if missing else _carried_out(system.command)
+    came = Came("skipped", missing) if missing else _carried_out(system.command, system.says)
     return Run(
         system=key,
         version=found,
@@ -122,8 +124,8 @@ def run(key: str, system: System) -> Run:
     )
 
 
-def _carried_out(command: str) -> Came:
-    """Run one command from the root of the repository."""
+def _carried_out(command: str, says: str = "") -> Came:
+    """Run one command from the root of the repository; what it says is its last line in which `says` is found."""
     words = shlex.split(command)
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -139,8 +141,9 @@ def _carried_out(command: str) -> Came:
             return Came("skipped", f"{words[0]}: {error.strerror}")
         if report.exists():
             return of_tests(report.read_text(encoding="utf-8"))
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    last = said[-1].strip() if said else "said nothing"
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    found = [line for line in said if re.search(says, line)] if done.returncode == 0 else []
+    last = (found or said or ["said nothing"])[-1]
     if done.returncode in _CANNOT:
         return Came("skipped", last)
     return Came("failed" if done.returncode else "passed", last)

@@ -48,6 +48,14 @@ def test_of_a_program_its_exit_code_counts_and_its_last_line_is_told(status: int
     assert done.version.startswith("3.")
 
 
+@pytest.mark.parametrize(("status", "told"), [(0, "2.0 times as fast"), (1, "a warning")])
+def test_of_one_that_passed_the_line_is_told_that_its_row_asks_for(status: int, told: str) -> None:
+    code = f"print('2.0 times as fast'); print('a warning'); raise SystemExit({status})"
+    system = System(name="n", area="a", what="w.", command=f'python -c "{code}"', says="times as fast$")
+
+    assert run("here", system).detail == told
+
+
 def test_without_its_package_or_program_nothing_is_run() -> None:
     nowhere = System(name="n", area="a", what="w.", command="python -c pass", package="no-such-package-anywhere")
     missing = System(name="n", area="a", what="w.", command="no-such-program")
