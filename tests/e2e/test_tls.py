@@ -106,7 +106,11 @@ def _ports(authority: "trustme.CA", tmp_path_factory: pytest.TempPathFactory) ->
         command = [sys.executable, "-m", "router", "serve", "--config", str(config)]
         process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         stack.callback(_end, process)
-        urls = (f"https://127.0.0.1:{ports.data}/_touchstone/healthz", f"https://127.0.0.1:{ports.admin}/healthz")
+        # The second one answers once the store is made.
+        urls = (
+            f"https://127.0.0.1:{ports.data}/_touchstone/healthz",
+            f"https://127.0.0.1:{ports.admin}/api/v1/backends",
+        )
         deadline = time.monotonic() + 60
         while not all(_answers(url, trusting(authority)) for url in urls):
             assert time.monotonic() < deadline, (folder / "log").read_text()
