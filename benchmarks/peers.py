@@ -78,6 +78,8 @@ class Target:
     """A peer that is so many times slower gets as many times fewer requests."""
     headers: dict[str, str] = field(default_factory=dict)
     """That its clients have to send."""
+    folder: Path = Path()
+    """Where it runs."""
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def touchstone(
         _wait_until_it_runs(values["admin"])
         time.sleep(1.0)  # by then every proxy has read that it does
         proxies, others = _by_role(tree(process.pid))
-        yield Target(name, port, proxies, others)
+        yield Target(name, port, proxies, others, folder=folder)
 
 
 def _wait_until_it_runs(admin: int) -> None:

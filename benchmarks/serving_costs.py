@@ -42,9 +42,9 @@ def serving(out: Console, requests: int) -> Serving:
             stack.enter_context(running(fake, port, folder))
         plain = stack.enter_context(touchstone("plain", folder, a, b, 0))
         mirrored = stack.enter_context(touchstone("mirrored", folder, a, b, 100))
-        for number in (0, 100):
-            _wait_until_running(f"sqlite:///{folder}/{number}-http1-1/bench.db")
         targets = [plain, mirrored]
+        for target in targets:
+            _wait_until_running(f"sqlite:///{target.folder}/bench.db")
         with suppress(FileNotFoundError):
             targets.append(stack.enter_context(haproxy(folder, a, b)))
         json_us = _in_rounds(targets, JSON_BODY, requests, out)

@@ -114,7 +114,7 @@ def main() -> int:
         samples = asyncio.run(_soak(load, target, options.seconds))
         time.sleep(6.0)  # kept connections close
         after = _descriptors(target)
-        stored = _stored(folder / "20", load.answered)
+        stored = _stored(target.folder, load.answered)
     fifth = max(1, len(samples) // 5)
     early, late = statistics.median(samples[fifth : 2 * fifth]), statistics.median(samples[-fifth:])
     growth = late / early - 1
