@@ -225,8 +225,7 @@ class Store:
             if rows:
                 lock_outcomes(connection)
             self._insert_ignoring(connection, OUTCOME, rows)
-            if tasks:
-                connection.execute(upserting(connection, SCORE_TASK).on_conflict_do_nothing(), list(tasks))
+            insert_new(connection, SCORE_TASK, tasks)
             for some in batches(marks):
                 chosen = EXCHANGE.c.seq.in_(some)
                 connection.execute(update(EXCHANGE).where(chosen).values(scored=True))

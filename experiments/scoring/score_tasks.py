@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, tuple_, update
 
 from experiments.scoring.outcome_rows import lock_outcomes, outcome_values
-from experiments.statements import upserting
+from experiments.statements import insert_new, upserting
 from experiments.stored import Outcome
 from experiments.tables import OUTCOME, SCORE_SPEND, SCORE_TASK
 
@@ -127,8 +127,7 @@ class TaskStore:
                 lock_outcomes(connection)
             gone = connection.execute(delete(SCORE_TASK).where(*_is(task))).rowcount == 1
             if gone and outcome is not None:
-                insert = upserting(self._engine, OUTCOME).on_conflict_do_nothing()
-                connection.execute(insert, [outcome_values(outcome)])
+                insert_new(connection, OUTCOME, [outcome_values(outcome)])
             self._book(connection, task, spend, at)
         return gone
 
